@@ -1,0 +1,1 @@
+"""Lacquer: find, explain and triage surface defects through a network's latent space."""

@@ -1,0 +1,1 @@
+"""Long work: rows, processes and the steps that join computation and state."""

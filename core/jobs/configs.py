@@ -1,0 +1,144 @@
+"""What each kind of job is asked: one frozen dataclass a kind, stored with its result.
+
+They load nothing heavy, so that pages can submit; `core.jobs.steps` names the function that does
+each kind, imported only where it runs.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class JobConfig:
+    """What every kind has: its name in the database, its title, its lane."""
+
+    kind: ClassVar[str]
+    title: ClassVar[str]
+    lane: ClassVar[str] = "batch"
+
+
+@dataclass(frozen=True)
+class ImportImages(JobConfig):
+    """Take images in from a folder or a CSV on this machine, or from an uploaded archive.
+
+    Attributes:
+        source: path of the folder, CSV or zip.
+        format: `auto`, or the name of an importer.
+        split: `keep` the source's, `auto` (keep it where there is one, else draw), or the shares
+            `train/validation/calibration/test` such as `60/15/10/15` to draw.
+        seed: of the draw.
+        reference: leave files where they are instead of copying them in.
+        shown_as: what to call the source; the path where empty.
+        is_upload: the source is an upload that is to be deleted when it has been taken in.
+    """
+
+    kind = "import"
+    title = "Import images"
+
+    source: str
+    format: str = "auto"
+    split: str = "auto"
+    seed: int = 0
+    reference: bool = False
+    shown_as: str = ""
+    is_upload: bool = False
+
+
+@dataclass(frozen=True)
+class GenerateImages(JobConfig):
+    """Add synthetic paint defects: a whole data set, or further training images.
+
+    Attributes:
+        n_images: how many, at least 1.
+        seed: images of the same seed are the same.
+        training_only: put every image into the training split; the only choice beside real images.
+    """
+
+    kind = "generate"
+    title = "Generate synthetic images"
+
+    n_images: int = 344
+    seed: int = 0
+    training_only: bool = False
+
+
+@dataclass(frozen=True)
+class EmbedImages(JobConfig):
+    """Compute the features of every image that has none by these weights."""
+
+    kind = "embed"
+    title = "Embed images"
+
+    backbone: str = "resnet50"
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class ProjectEmbedding(JobConfig):
+    """Lay an embedding out on a plane. A parameter that is None takes the method's default."""
+
+    kind = "project"
+    title = "Project onto a plane"
+
+    embedding: str
+    method: str = "umap"
+    parameters: tuple[tuple[str, float | int | str], ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ClusterImages(JobConfig):
+    """Group images by k-means on the features (`latent`) or on a map (`projection`).
+
+    Attributes:
+        run: an embedding, or the projection whose plane is clustered.
+        n_clusters: k, or 0 to sweep and take the k of the best silhouette.
+        largest: the greatest k of a sweep.
+    """
+
+    kind = "cluster"
+    title = "Cluster"
+
+    run: str
+    method: str = "kmeans"
+    n_clusters: int = 0
+    largest: int = 12
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class CheckFiles(JobConfig):
+    """Look whether every file is still there and unchanged."""
+
+    kind = "check_files"
+    title = "Check files"
+
+
+@dataclass(frozen=True)
+class ExportImages(JobConfig):
+    """Write images and labels out: `folder` (a folder a class), `csv` or `parquet`.
+
+    Attributes:
+        target: folder to write to; empty writes an archive to the workspace's `exports`.
+    """
+
+    kind = "export"
+    title = "Export"
+
+    format: str = "folder"
+    target: str = ""
+
+
+def to_json(config: JobConfig) -> dict[str, Any]:
+    """The config as it is stored."""
+    return asdict(config)
+
+
+def from_json(config_class: type[JobConfig], stored: dict[str, Any]) -> JobConfig:
+    """The config as it was before it was stored; lists are tuples again."""
+    known = {field.name for field in fields(config_class)}
+    return config_class(**{k: _as_tuple(v) for k, v in stored.items() if k in known})
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,41 @@
+"""The kinds of job and the function that does each, named here and imported only where it runs."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from core.jobs import configs
+from core.jobs.configs import JobConfig
+
+STEPS: dict[type[JobConfig], str] = {
+    configs.ImportImages: "core.jobs.steps.import_images:run",
+    configs.GenerateImages: "core.jobs.steps.generate_images:run",
+    configs.EmbedImages: "core.jobs.steps.embed_images:run",
+    configs.ProjectEmbedding: "core.jobs.steps.project_embedding:run",
+    configs.ClusterImages: "core.jobs.steps.cluster_images:run",
+    configs.CheckFiles: "core.jobs.steps.check_files:run",
+    configs.ExportImages: "core.jobs.steps.export_images:run",
+}
+_BY_KIND = {config_class.kind: config_class for config_class in STEPS}
+
+
+def config_class(kind: str) -> type[JobConfig]:
+    """The config class of a kind of job.
+
+    Raises:
+        ValueError: there is no such kind.
+    """
+    if kind not in _BY_KIND:
+        raise ValueError(f"kind must be one of {', '.join(sorted(_BY_KIND))}, got {kind!r}")
+    return _BY_KIND[kind]
+
+
+def title(kind: str) -> str:
+    """What a person calls this kind of job; kinds of an older version keep their own name."""
+    return _BY_KIND[kind].title if kind in _BY_KIND else kind
+
+
+def load_function(config: JobConfig) -> Callable[..., Mapping[str, Any]]:
+    """The function of a kind: `run(context, config)` returns the job's result as JSON values."""
+    module, _, name = STEPS[type(config)].partition(":")
+    return getattr(importlib.import_module(module), name)

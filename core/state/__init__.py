@@ -1,0 +1,1 @@
+"""Workspaces and the store: every read and write of a fact."""

@@ -1,0 +1,528 @@
+"""The images of a workspace: taken in, counted, filtered, listed, found on disk."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from core.errors import OperatorError
+from core.state.clock import now
+from core.state.database import is_one_of, reading, writing
+from core.state.schema import (
+    attributes,
+    classes,
+    images,
+    imports,
+    quality,
+    queue,
+    rejections,
+    sources,
+)
+from core.state.workspace import Workspace
+
+SPLITS = ("train", "validation", "calibration", "test")
+QUALITY_MEASURES = ("brightness", "contrast", "sharpness")
+SORTS = ("newest", "oldest", "name", "label", *QUALITY_MEASURES)
+
+
+@dataclass(frozen=True)
+class NewImage:
+    """One readable image file as an import found it."""
+
+    source: str
+    sha256: str
+    name: str
+    storage: str
+    location: str
+    modified_ns: int
+    format: str
+    width: int
+    height: int
+    n_bytes: int
+    label: str | None = None
+    split: str | None = None
+    attributes: Mapping[str, str | float] = field(default_factory=dict)
+    quality: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image with its present label, split and state."""
+
+    id: int
+    sha256: str
+    name: str
+    storage: str
+    location: str
+    modified_ns: int
+    format: str
+    width: int
+    height: int
+    n_bytes: int
+    attributes: Mapping[str, str | float]
+    condition: str
+    label: str | None
+    label_origin: str | None
+    split: str | None
+    excluded: bool
+    import_id: int
+
+
+@dataclass(frozen=True)
+class ImageFilter:
+    """Which images: every condition that is set must hold; None among `labels` is "unlabelled"."""
+
+    labels: tuple[str | None, ...] = ()
+    splits: tuple[str | None, ...] = ()
+    origins: tuple[str | None, ...] = ()
+    excluded: bool | None = None
+    queued: bool | None = None
+    condition: str | None = None
+    text: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
+    ids: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Import:
+    """One finished or running import."""
+
+    id: int
+    at: str
+    actor: str
+    source: str
+    format: str
+    n_imported: int
+    n_duplicates: int
+    n_known: int
+    n_rejected: int
+    finished_at: str | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Counts for the pages' charts; `by_label_and_split` rows are (label, split, n)."""
+
+    n_images: int
+    n_labelled: int
+    n_excluded: int
+    n_queued: int
+    n_unreachable: int
+    by_label_and_split: tuple[tuple[str | None, str | None, int], ...]
+
+
+def begin_import(
+    workspace: Workspace, *, source: str, format: str, options: Mapping[str, Any], actor: str
+) -> int:
+    """Record that an import has begun; its id goes with every image it brings."""
+    row = {"at": now(), "actor": actor, "source": source, "format": format, "options": options}
+    with writing(workspace) as connection:
+        return connection.execute(imports.insert().values(row).returning(imports.c.id)).scalar_one()
+
+
+def add_images(workspace: Workspace, import_id: int, found: Sequence[NewImage]) -> tuple[int, int]:
+    """Take images in, in one transaction. One row a content: a further path is a further source.
+
+    Returns:
+        (n_imported, n_duplicates): new contents, and paths whose content was there already.
+    """
+    with writing(workspace) as connection:
+        known = _ids_by_sha256(connection, [image.sha256 for image in found])
+        n_imported = 0
+        for image in found:
+            if image.sha256 in known:
+                continue
+            known[image.sha256] = connection.execute(
+                images.insert().values(_image_values(image, import_id)).returning(images.c.id)
+            ).scalar_one()
+            n_imported += 1
+            if image.quality:
+                row = {"image_id": known[image.sha256], **image.quality}
+                connection.execute(quality.insert().values(row))
+        connection.execute(
+            sources.insert(),
+            [
+                {
+                    "image_id": known[image.sha256],
+                    "import_id": import_id,
+                    "path": image.source,
+                    "label": image.label,
+                }
+                for image in found
+            ],
+        )
+        add_classes(connection, {image.label for image in found if image.label})
+        _add_attributes(connection, found)
+        n_duplicates = len(found) - n_imported
+        connection.execute(
+            imports.update()
+            .where(imports.c.id == import_id)
+            .values(
+                n_imported=imports.c.n_imported + n_imported,
+                n_duplicates=imports.c.n_duplicates + n_duplicates,
+            )
+        )
+    return n_imported, n_duplicates
+
+
+def add_rejections(
+    workspace: Workspace, import_id: int, rejected: Sequence[tuple[str, str]]
+) -> None:
+    """Record (path, reason) of files that were refused."""
+    if not rejected:
+        return
+    with writing(workspace) as connection:
+        connection.execute(
+            rejections.insert(),
+            [{"import_id": import_id, "path": path, "reason": why} for path, why in rejected],
+        )
+        connection.execute(
+            imports.update()
+            .where(imports.c.id == import_id)
+            .values(n_rejected=imports.c.n_rejected + len(rejected))
+        )
+
+
+def finish_import(workspace: Workspace, import_id: int, *, n_known: int) -> Import:
+    """Record that the import came to its end; `n_known` paths had been imported before."""
+    with writing(workspace) as connection:
+        connection.execute(
+            imports.update()
+            .where(imports.c.id == import_id)
+            .values(finished_at=now(), n_known=n_known)
+        )
+    return next(done for done in list_imports(workspace) if done.id == import_id)
+
+
+def list_imports(workspace: Workspace) -> list[Import]:
+    """Every import, newest first."""
+    columns = [imports.c[name] for name in Import.__dataclass_fields__]
+    with reading(workspace) as connection:
+        rows = connection.execute(sa.select(*columns).order_by(imports.c.id.desc()))
+        return [Import(*row) for row in rows]
+
+
+def list_rejections(workspace: Workspace, import_id: int) -> list[tuple[str, str]]:
+    """(path, reason) of every file that this import refused."""
+    query = (
+        sa.select(rejections.c.path, rejections.c.reason)
+        .where(rejections.c.import_id == import_id)
+        .order_by(rejections.c.id)
+    )
+    with reading(workspace) as connection:
+        return [(path, reason) for path, reason in connection.execute(query)]
+
+
+def list_duplicates(workspace: Workspace) -> list[tuple[int, tuple[str, ...]]]:
+    """(image id, its paths) for every image whose exact bytes came from more than one path."""
+    several = (
+        sa.select(sources.c.image_id)
+        .group_by(sources.c.image_id)
+        .having(sa.func.count(sa.distinct(sources.c.path)) > 1)
+    )
+    query = (
+        sa.select(sources.c.image_id, sources.c.path)
+        .where(sources.c.image_id.in_(several))
+        .order_by(sources.c.image_id, sources.c.id)
+    )
+    groups: dict[int, list[str]] = {}
+    with reading(workspace) as connection:
+        for image_id, path in connection.execute(query):
+            groups.setdefault(image_id, []).append(path)
+    return [(image_id, tuple(dict.fromkeys(paths))) for image_id, paths in groups.items()]
+
+
+def known_sources(workspace: Workspace, paths: Iterable[str]) -> dict[str, str]:
+    """sha256 by path, of those paths that were imported before."""
+    wanted = set(paths)
+    query = sa.select(sources.c.path, images.c.sha256).join(
+        images, images.c.id == sources.c.image_id
+    )
+    with reading(workspace) as connection:
+        return {path: sha for path, sha in connection.execute(query) if path in wanted}
+
+
+def known_sha256s(workspace: Workspace) -> set[str]:
+    """The contents that are in the workspace."""
+    with reading(workspace) as connection:
+        return set(connection.execute(sa.select(images.c.sha256)).scalars())
+
+
+def get_image(workspace: Workspace, image_id: int) -> Image:
+    """One image.
+
+    Raises:
+        OperatorError: there is no such image.
+    """
+    found = list_images(workspace, ImageFilter(ids=(image_id,)), limit=1)
+    if not found:
+        raise OperatorError(
+            f"There is no image {image_id} in {workspace.name}.",
+            next_step="It may be an image of another workspace.",
+        )
+    return found[0]
+
+
+def list_images(
+    workspace: Workspace,
+    chosen: ImageFilter = ImageFilter(),
+    *,
+    sort: str = "newest",
+    offset: int = 0,
+    limit: int | None = None,
+) -> list[Image]:
+    """One page of the images that the filter chooses.
+
+    Raises:
+        ValueError: `sort` is not one of `SORTS`.
+    """
+    if sort not in SORTS:
+        raise ValueError(f"sort must be one of {', '.join(SORTS)}, got {sort!r}")
+    with reading(workspace) as connection:
+        query = (
+            sa.select(*[images.c[name] for name in Image.__dataclass_fields__])
+            .select_from(images.outerjoin(quality, quality.c.image_id == images.c.id))
+            .where(*_conditions(connection, chosen))
+            .order_by(*_ordering(sort))
+            .offset(offset)
+            .limit(limit)
+        )
+        return [Image(*row) for row in connection.execute(query)]
+
+
+def count_images(workspace: Workspace, chosen: ImageFilter = ImageFilter()) -> int:
+    """How many images the filter chooses."""
+    with reading(workspace) as connection:
+        query = sa.select(sa.func.count()).select_from(images)
+        return connection.execute(query.where(*_conditions(connection, chosen))).scalar_one()
+
+
+def image_ids(workspace: Workspace, chosen: ImageFilter = ImageFilter()) -> np.ndarray:
+    """int64 array (n_images,), ascending: the ids that the filter chooses."""
+    with reading(workspace) as connection:
+        query = sa.select(images.c.id).where(*_conditions(connection, chosen))
+        found = connection.execute(query.order_by(images.c.id)).scalars().all()
+    return np.array(found, dtype=np.int64)
+
+
+def summarise(workspace: Workspace) -> Summary:
+    """The counts behind the charts, in two queries."""
+    pending = sa.select(sa.func.count()).where(queue.c.state == "pending").scalar_subquery()
+    totals = sa.select(
+        sa.func.count(),
+        sa.func.count(images.c.label),
+        sa.func.count(sa.case((images.c.excluded, 1))),
+        pending,
+        sa.func.count(sa.case((images.c.condition != "ok", 1))),
+    )
+    table = (
+        sa.select(images.c.label, images.c.split, sa.func.count())
+        .group_by(images.c.label, images.c.split)
+        .order_by(images.c.label, images.c.split)
+    )
+    with reading(workspace) as connection:
+        n_images, n_labelled, n_excluded, n_queued, n_lost = connection.execute(totals).one()
+        cells = tuple((label, split, n) for label, split, n in connection.execute(table))
+    return Summary(n_images, n_labelled, n_excluded, n_queued, n_lost, cells)
+
+
+def column(workspace: Workspace, ids: np.ndarray, name: str) -> list[Any]:
+    """One value an image for `ids`, in their order; None where an image has none.
+
+    Args:
+        ids: int array (n_images,).
+        name: `label`, `split`, `label_origin`, `excluded`, `queued`, `condition`, a quality
+            measure, or `attribute:<name>`.
+
+    Raises:
+        ValueError: there is no such column.
+    """
+    with reading(workspace) as connection:
+        values = {row[0]: row[1] for row in connection.execute(_column_query(name))}
+    return [values.get(image_id) for image_id in ids.tolist()]
+
+
+def fingerprint(workspace: Workspace) -> str:
+    """Changes when any label, split, exclusion, queue entry or image does: a version for caches."""
+    from core.state.schema import changes  # beside its only use here
+
+    query = sa.select(
+        sa.select(sa.func.max(changes.c.id)).scalar_subquery(),
+        sa.select(sa.func.max(images.c.id)).scalar_subquery(),
+    )
+    with reading(workspace) as connection:
+        newest_change, newest_image = connection.execute(query).one()
+    return f"{newest_change or 0}-{newest_image or 0}"
+
+
+def list_classes(workspace: Workspace) -> list[str]:
+    """The class names in the order that fixes their colours."""
+    with reading(workspace) as connection:
+        return list(connection.execute(sa.select(classes.c.name).order_by(classes.c.id)).scalars())
+
+
+def list_attributes(workspace: Workspace) -> dict[str, str]:
+    """Kind (`number` or `text`) by name, of the further columns that imports brought."""
+    query = sa.select(attributes.c.name, attributes.c.kind).order_by(attributes.c.name)
+    with reading(workspace) as connection:
+        return dict(connection.execute(query).tuples().all())
+
+
+def attribute_values(workspace: Workspace, name: str, *, limit: int = 200) -> list[str]:
+    """The different values of one attribute, sorted, for a filter's choices."""
+    value = images.c.attributes[name].as_string()
+    query = sa.select(value).where(value.is_not(None)).distinct().order_by(value).limit(limit)
+    with reading(workspace) as connection:
+        return list(connection.execute(query).scalars())
+
+
+def image_path(workspace: Workspace, image: Image) -> Path:
+    """Where the image's file is, or should be."""
+    return workspace.path / image.location if image.storage == "copied" else Path(image.location)
+
+
+def check_files(workspace: Workspace, chosen: ImageFilter = ImageFilter()) -> dict[int, str]:
+    """Look at every file: condition by id, of the images whose condition differs from the recorded.
+
+    A copied file is `missing` or `ok`; a referenced one also `changed` when its size or its time of
+    change is another than at import.
+    """
+    different = {}
+    for image in list_images(workspace, chosen):
+        try:
+            stat = image_path(workspace, image).stat()
+        except OSError:
+            condition = "missing"
+        else:
+            as_imported = stat.st_size == image.n_bytes and (
+                image.storage == "copied" or stat.st_mtime_ns == image.modified_ns
+            )
+            condition = "ok" if as_imported else "changed"
+        if condition != image.condition:
+            different[image.id] = condition
+    return different
+
+
+def set_conditions(workspace: Workspace, conditions: Mapping[int, str]) -> None:
+    """Record what `check_files` found."""
+    with writing(workspace) as connection:
+        for condition in set(conditions.values()):
+            ids = [key for key, value in conditions.items() if value == condition]
+            connection.execute(
+                images.update()
+                .where(is_one_of(connection, images.c.id, ids))
+                .values(condition=condition)
+            )
+
+
+def add_classes(connection: sa.Connection, names: Iterable[str]) -> None:
+    """Give every name that is not a class yet the next place in the order of colours."""
+    known = set(connection.execute(sa.select(classes.c.name)).scalars())
+    new = sorted(set(names) - known)
+    if new:
+        connection.execute(classes.insert(), [{"name": name, "created_at": now()} for name in new])
+
+
+def _image_values(image: NewImage, import_id: int) -> dict[str, Any]:
+    names = set(NewImage.__dataclass_fields__) - {"source", "quality", "attributes"}
+    return {
+        **{name: getattr(image, name) for name in names},
+        "attributes": dict(image.attributes),
+        "label_origin": "imported" if image.label else None,
+        "import_id": import_id,
+    }
+
+
+def _ids_by_sha256(connection: sa.Connection, sha256s: Sequence[str]) -> dict[str, int]:
+    query = sa.select(images.c.sha256, images.c.id).where(images.c.sha256.in_(sha256s))
+    return dict(connection.execute(query).tuples().all())
+
+
+def _add_attributes(connection: sa.Connection, found: Sequence[NewImage]) -> None:
+    kinds = {
+        name: "text" if isinstance(value, str) else "number"
+        for image in found
+        for name, value in image.attributes.items()
+    }
+    known = dict(connection.execute(sa.select(attributes.c.name, attributes.c.kind)).tuples().all())
+    for name, kind in kinds.items():
+        if name not in known:
+            connection.execute(attributes.insert().values(name=name, kind=kind))
+        elif known[name] == "number" and kind == "text":  # text holds numbers, not the reverse
+            connection.execute(
+                attributes.update().where(attributes.c.name == name).values(kind="text")
+            )
+
+
+def _is_queued() -> sa.ColumnElement[bool]:
+    return (
+        sa.exists()
+        .where(queue.c.image_id == images.c.id, queue.c.state == "pending")
+        .correlate(images)
+    )
+
+
+def _matches(column: sa.ColumnElement, values: Sequence[str | None]) -> sa.ColumnElement[bool]:
+    some = column.in_([value for value in values if value is not None])
+    return sa.or_(some, column.is_(None)) if None in values else some
+
+
+def _conditions(connection: sa.Connection, chosen: ImageFilter) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
+    if chosen.labels:
+        conditions.append(_matches(images.c.label, chosen.labels))
+    if chosen.splits:
+        conditions.append(_matches(images.c.split, chosen.splits))
+    if chosen.origins:
+        conditions.append(_matches(images.c.label_origin, chosen.origins))
+    if chosen.excluded is not None:
+        conditions.append(images.c.excluded.is_(chosen.excluded))
+    if chosen.queued is not None:
+        conditions.append(_is_queued() if chosen.queued else ~_is_queued())
+    if chosen.condition:
+        conditions.append(images.c.condition == chosen.condition)
+    if chosen.text:
+        conditions.append(images.c.name.icontains(chosen.text, autoescape=True))
+    for name, value in chosen.attributes:
+        conditions.append(images.c.attributes[name].as_string() == value)
+    if chosen.ids is not None:
+        conditions.append(is_one_of(connection, images.c.id, chosen.ids))
+    return conditions
+
+
+def _ordering(sort: str) -> list[sa.ColumnElement]:
+    newest = images.c.id.desc()
+    orders: dict[str, list[sa.ColumnElement]] = {
+        "newest": [newest],
+        "oldest": [images.c.id],
+        "name": [images.c.name, newest],
+        "label": [images.c.label, newest],
+    }
+    return orders.get(sort) or [quality.c[sort], newest]
+
+
+def _column_query(name: str) -> sa.Select:
+    if name in ("label", "split", "label_origin", "excluded", "condition"):
+        return sa.select(images.c.id, images.c[name])
+    if name == "queued":
+        return sa.select(queue.c.image_id, sa.true()).where(queue.c.state == "pending")
+    if name in QUALITY_MEASURES:
+        return sa.select(quality.c.image_id, quality.c[name])
+    if name.startswith("attribute:"):
+        path = images.c.attributes[name.removeprefix("attribute:")]
+        return sa.select(images.c.id, path.as_string())
+    raise ValueError(f"{name!r} is no column of the images")
+
+
+def describe_filter(chosen: ImageFilter) -> str:
+    """The filter in one line, as it is written to logs and file names."""
+    parts = {
+        name: getattr(chosen, name)
+        for name in ImageFilter.__dataclass_fields__
+        if getattr(chosen, name) not in ((), None, "")
+    }
+    return json.dumps(parts, default=str, sort_keys=True) if parts else "all images"

@@ -1,0 +1,399 @@
+"""What people and machines say of images: labels, splits, exclusions, the triage queue.
+
+Every change is appended, never overwritten, as part of a batch: one action of one person on any
+number of images. A batch can be undone whole; images that somebody changed since then keep the
+later change.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.errors import OperatorError
+from core.state.catalog import SPLITS, add_classes
+from core.state.clock import now
+from core.state.database import is_one_of, reading, writing
+from core.state.schema import batches, changes, images, queue
+from core.state.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One action; `undone_by` names the batch that took it back, if one did."""
+
+    id: int
+    at: str
+    actor: str
+    action: str
+    detail: Mapping[str, Any]
+    n_changes: int
+    undoes: int | None
+    undone_by: int | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """One image's part in a batch."""
+
+    id: int
+    at: str
+    actor: str
+    action: str
+    image_id: int
+    field: str
+    old: str | None
+    new: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What an undo did; `n_kept` images had been changed again since and stay as they are."""
+
+    batch_id: int
+    n_restored: int
+    n_kept: int
+
+
+def relabel(
+    workspace: Workspace, ids: Iterable[int], label: str | None, *, actor: str, reason: str = ""
+) -> Batch:
+    """A person gives images a label, or takes their label away with None.
+
+    Confirming the label that an image has is a change too: from then on a person stands for it.
+
+    Raises:
+        OperatorError: the label is blank or longer than 80 characters.
+    """
+    label = None if label is None else _clean_label(label)
+    with writing(workspace) as connection:
+        if label:
+            add_classes(connection, [label])
+        chosen = _lock(connection, ids)
+        differs = images.c.label.is_distinct_from(label) | images.c.label_origin.is_distinct_from(
+            "human"
+        )
+        return _apply(
+            connection,
+            action="relabel",
+            actor=actor,
+            detail={"label": label},
+            reason=reason,
+            field="label",
+            where=chosen & differs,
+            values={"label": label, "label_origin": "human"},
+            old=(images.c.label, images.c.label_origin),
+            new=(label, "human"),
+        )
+
+
+def set_split(workspace: Workspace, ids: Iterable[int], split: str | None, *, actor: str) -> Batch:
+    """Move images to a split.
+
+    Raises:
+        ValueError: there is no such split.
+    """
+    if split is not None and split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)} or None, got {split!r}")
+    with writing(workspace) as connection:
+        chosen = _lock(connection, ids)
+        return _apply(
+            connection,
+            action="split",
+            actor=actor,
+            detail={"split": split},
+            reason="",
+            field="split",
+            where=chosen & images.c.split.is_distinct_from(split),
+            values={"split": split},
+            old=(images.c.split, sa.null()),
+            new=(split, None),
+        )
+
+
+def set_excluded(
+    workspace: Workspace, ids: Iterable[int], excluded: bool, *, actor: str, reason: str = ""
+) -> Batch:
+    """Leave images out of training, or take them in again."""
+    with writing(workspace) as connection:
+        chosen = _lock(connection, ids)
+        return _apply(
+            connection,
+            action="exclude" if excluded else "include",
+            actor=actor,
+            detail={"excluded": excluded},
+            reason=reason,
+            field="excluded",
+            where=chosen & (images.c.excluded.is_not(excluded)),
+            values={"excluded": excluded},
+            old=(sa.literal(_text(not excluded)), sa.null()),
+            new=(_text(excluded), None),
+        )
+
+
+def set_queued(
+    workspace: Workspace, ids: Iterable[int], queued: bool, *, actor: str, reason: str = ""
+) -> Batch:
+    """Put images into the triage queue, or withdraw them from it."""
+    with writing(workspace) as connection:
+        chosen = _lock(connection, ids)
+        pending = sa.select(queue.c.image_id).where(queue.c.state == "pending")
+        here = images.c.id.in_(pending)
+        where = chosen & (~here if queued else here)
+        touched = list(connection.execute(sa.select(images.c.id).where(where)).scalars())
+        batch = _apply(
+            connection,
+            action="enqueue" if queued else "withdraw",
+            actor=actor,
+            detail={"queued": queued, "reason": reason},
+            reason=reason,
+            field="queued",
+            where=where,
+            values={},
+            old=(sa.literal(_text(not queued)), sa.null()),
+            new=(_text(queued), None),
+        )
+        _set_queue(connection, touched, queued, actor=actor, reason=reason)
+        return batch
+
+
+def undo(workspace: Workspace, batch_id: int, *, actor: str) -> Undone:
+    """Take a batch back. An undo is a batch itself, so undoing it does the action again.
+
+    Raises:
+        OperatorError: there is no such batch, or it has been undone already.
+    """
+    with writing(workspace) as connection:
+        batch = _get_batch(connection, batch_id)
+        if batch.undone_by:
+            raise OperatorError("This change has been undone already.")
+        _lock(
+            connection,
+            connection.execute(
+                sa.select(changes.c.image_id).where(changes.c.batch_id == batch_id)
+            ).scalars(),
+        )
+        restored = _restore(connection, batch_id, actor=actor)
+        return Undone(restored.id, restored.n_changes, batch.n_changes - restored.n_changes)
+
+
+def list_batches(
+    workspace: Workspace, *, limit: int = 50, before: int | None = None
+) -> list[Batch]:
+    """Actions, newest first."""
+    query = _batch_query().order_by(batches.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(batches.c.id < before)
+    with reading(workspace) as connection:
+        return [Batch(*row) for row in connection.execute(query)]
+
+
+def list_changes(
+    workspace: Workspace,
+    *,
+    image_id: int | None = None,
+    batch_id: int | None = None,
+    limit: int = 1000,
+) -> list[Change]:
+    """Changes of one image, of one batch, or of all, newest first."""
+    query = (
+        sa.select(
+            changes.c.id,
+            batches.c.at,
+            batches.c.actor,
+            batches.c.action,
+            changes.c.image_id,
+            changes.c.field,
+            changes.c.old,
+            changes.c.new,
+            changes.c.reason,
+        )
+        .join(batches, batches.c.id == changes.c.batch_id)
+        .order_by(changes.c.id.desc())
+        .limit(limit)
+    )
+    if image_id is not None:
+        query = query.where(changes.c.image_id == image_id)
+    if batch_id is not None:
+        query = query.where(changes.c.batch_id == batch_id)
+    with reading(workspace) as connection:
+        return [Change(*row) for row in connection.execute(query)]
+
+
+def _clean_label(label: str) -> str:
+    cleaned = "".join(c for c in label if c.isprintable()).strip()
+    if not cleaned or len(cleaned) > 80:
+        raise OperatorError(
+            "A label needs between 1 and 80 characters.", f"This one has {len(cleaned)}."
+        )
+    return cleaned
+
+
+def _text(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _lock(connection: sa.Connection, ids: Iterable[int]) -> sa.ColumnElement[bool]:
+    """Hold the images until the transaction ends; two batches on one image follow each other."""
+    chosen = is_one_of(connection, images.c.id, ids)
+    # SQLite has no row locks and needs none: BEGIN IMMEDIATE lets one writer in at a time.
+    connection.execute(sa.select(images.c.id).where(chosen).order_by(images.c.id).with_for_update())
+    return chosen
+
+
+def _apply(
+    connection: sa.Connection,
+    *,
+    action: str,
+    actor: str,
+    detail: Mapping[str, Any],
+    reason: str,
+    field: str,
+    where: sa.ColumnElement[bool],
+    values: Mapping[str, Any],
+    old: tuple[Any, Any],
+    new: tuple[Any, Any],
+) -> Batch:
+    batch_id = _add_batch(connection, action=action, actor=actor, detail=detail)
+    rows = sa.select(
+        sa.literal(batch_id),
+        images.c.id,
+        sa.literal(field),
+        old[0],
+        sa.literal(new[0], sa.Text),
+        old[1],
+        sa.literal(new[1], sa.Text),
+        sa.literal(reason or None, sa.Text),
+    ).where(where)
+    names = ["batch_id", "image_id", "field", "old", "new", "old_origin", "new_origin", "reason"]
+    connection.execute(changes.insert().from_select(names, rows))
+    if values:
+        connection.execute(images.update().where(where).values(values))
+    return _close_batch(connection, batch_id)
+
+
+def _restore(connection: sa.Connection, batch_id: int, *, actor: str) -> Batch:
+    later = changes.alias("later")
+    newest = (
+        sa.select(sa.func.max(later.c.id))
+        .where(later.c.image_id == changes.c.image_id, later.c.field == changes.c.field)
+        .scalar_subquery()
+    )
+    rows = connection.execute(
+        sa.select(changes).where(changes.c.batch_id == batch_id, changes.c.id == newest)
+    ).all()
+    undo_id = _add_batch(
+        connection, action="undo", actor=actor, detail={"undoes": batch_id}, undoes=batch_id
+    )
+    if rows:
+        connection.execute(
+            changes.insert(),
+            [
+                {
+                    "batch_id": undo_id,
+                    "image_id": row.image_id,
+                    "field": row.field,
+                    "old": row.new,
+                    "new": row.old,
+                    "old_origin": row.new_origin,
+                    "new_origin": row.old_origin,
+                }
+                for row in rows
+            ],
+        )
+    by_value: dict[tuple[str, str | None, str | None], list[int]] = {}
+    for row in rows:
+        by_value.setdefault((row.field, row.old, row.old_origin), []).append(row.image_id)
+    for (field, old, origin), ids in by_value.items():
+        _set_field(connection, ids, field=field, value=old, origin=origin, actor=actor)
+    return _close_batch(connection, undo_id)
+
+
+def _set_field(
+    connection: sa.Connection,
+    ids: list[int],
+    *,
+    field: str,
+    value: str | None,
+    origin: str | None,
+    actor: str,
+) -> None:
+    if field == "queued":
+        _set_queue(connection, ids, value == "true", actor=actor, reason="taken back")
+        return
+    restored: dict[str, dict[str, Any]] = {
+        "label": {"label": value, "label_origin": origin},
+        "split": {"split": value},
+        "excluded": {"excluded": value == "true"},
+    }
+    connection.execute(
+        images.update().where(is_one_of(connection, images.c.id, ids)).values(restored[field])
+    )
+
+
+def _set_queue(
+    connection: sa.Connection, ids: list[int], queued: bool, *, actor: str, reason: str
+) -> None:
+    if not ids:
+        return
+    if queued:
+        entry = {"reason": reason, "state": "pending", "added_at": now(), "added_by": actor}
+        connection.execute(queue.insert(), [{"image_id": i, **entry} for i in ids])
+    else:
+        connection.execute(
+            queue.update()
+            .where(is_one_of(connection, queue.c.image_id, ids), queue.c.state == "pending")
+            .values(state="withdrawn")
+        )
+
+
+def _add_batch(
+    connection: sa.Connection,
+    *,
+    action: str,
+    actor: str,
+    detail: Mapping[str, Any],
+    undoes: int | None = None,
+) -> int:
+    row = {
+        "at": now(),
+        "actor": actor,
+        "action": action,
+        "detail": dict(detail),
+        "n_changes": 0,
+        "undoes": undoes,
+    }
+    return connection.execute(batches.insert().values(row).returning(batches.c.id)).scalar_one()
+
+
+def _close_batch(connection: sa.Connection, batch_id: int) -> Batch:
+    n_changes = sa.select(sa.func.count()).where(changes.c.batch_id == batch_id)
+    connection.execute(
+        batches.update()
+        .where(batches.c.id == batch_id)
+        .values(n_changes=n_changes.scalar_subquery())
+    )
+    return _get_batch(connection, batch_id)
+
+
+def _batch_query() -> sa.Select:
+    undoing = batches.alias("undoing")
+    return sa.select(
+        batches.c.id,
+        batches.c.at,
+        batches.c.actor,
+        batches.c.action,
+        batches.c.detail,
+        batches.c.n_changes,
+        batches.c.undoes,
+        undoing.c.id,
+    ).outerjoin(undoing, undoing.c.undoes == batches.c.id)
+
+
+def _get_batch(connection: sa.Connection, batch_id: int) -> Batch:
+    row = connection.execute(_batch_query().where(batches.c.id == batch_id)).one_or_none()
+    if row is None:
+        raise OperatorError(f"There is no change number {batch_id}.")
+    return Batch(*row)
