@@ -3,6 +3,7 @@
 Every variable is listed in the README's configuration table; a test follows the table.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the `LACQUER_*` variables.
 
     Raises:
-        ValueError: a number cannot be read as one, or is not positive; the variable is named.
+        ValueError: a number cannot be read as one, or is not positive and finite; the variable is named.
     """
     env = os.environ if environ is None else environ
 
@@ -58,8 +59,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             parsed = float(value)
         except ValueError:
             raise ValueError(f"{name} must be a number, got {value!r}") from None
-        if not parsed > 0:
-            raise ValueError(f"{name} must be positive, got {value!r}")
+        if not 0 < parsed < math.inf:
+            raise ValueError(f"{name} must be positive and finite, got {value!r}")
         return parsed
 
     roots = env.get("LACQUER_IMPORT_ROOTS", "")

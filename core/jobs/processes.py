@@ -16,12 +16,17 @@ def this_process() -> Owner:
 
 
 def is_gone(owner: Owner) -> bool | None:
-    """Whether the process has ended; None for a process of another machine."""
+    """Whether the process has ended; None where that cannot be known.
+
+    That is so for a process of another machine, and where the pid's start time differs: another
+    process may have the pid now, or the clock that start times are told by was set meanwhile.
+    """
     if owner.host != HOST:
         return None
     try:
         process = psutil.Process(owner.pid)
-        same = abs(process.create_time() - owner.started) < 1.0
-        return not same or process.status() == psutil.STATUS_ZOMBIE
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        return False if abs(process.create_time() - owner.started) < 1.0 else None
     except psutil.NoSuchProcess:
         return True

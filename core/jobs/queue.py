@@ -14,6 +14,7 @@ from core.jobs.processes import is_gone
 from core.jobs.worker import lane_lock, wake_folder
 from core.settings import PROJECT_ROOT, load_settings
 from core.state import job_rows
+from core.state.files import replace_file
 from core.state.job_rows import Job
 from core.state.workspace import Workspace
 
@@ -70,10 +71,7 @@ def read_log(workspace: Workspace, job_id: int, *, last_bytes: int = 20_000) -> 
 def wake(workspace: Workspace, lane: str) -> None:
     """Leave a note for the lane's worker, and start one where there is none."""
     home = load_settings().home
-    note = wake_folder(home, lane) / workspace.uid
-    beside = note.with_name(f".{note.name}.{os.getpid()}")
-    beside.write_text(str(workspace.path), encoding="utf-8")
-    beside.rename(note)
+    replace_file(wake_folder(home, lane) / workspace.uid, str(workspace.path).encode())
     if not _has_worker(home, lane):
         _start_worker(home, lane)
 
@@ -90,8 +88,10 @@ def _start_worker(home: Path, lane: str) -> None:
     _workers[:] = [worker for worker in _workers if worker.poll() is None]
     with (wake_folder(home, lane).parent / f"{lane}.log").open("ab") as output:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "core.jobs.worker", "--lane", lane],
-            cwd=PROJECT_ROOT,
+            # In our own folder, so that relative paths in the settings mean the same there, but
+            # with -P, so that nothing in it is taken for one of the modules.
+            [sys.executable, "-P", "-m", "core.jobs.worker", "--lane", lane],
+            env={**os.environ, "PYTHONPATH": _python_path()},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -99,3 +99,8 @@ def _start_worker(home: Path, lane: str) -> None:
         )
     _workers.append(worker)
     log.info("started a worker for lane %s (pid %d)", lane, worker.pid)
+
+
+def _python_path() -> str:
+    inherited = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([str(PROJECT_ROOT), *([inherited] if inherited else [])])

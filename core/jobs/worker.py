@@ -27,6 +27,7 @@ from core.jobs.processes import is_gone, this_process
 from core.jobs.steps import config_class, load_function
 from core.settings import load_settings
 from core.state import job_rows
+from core.state.files import replace_file
 from core.state.job_rows import Job
 from core.state.workspace import Workspace, list_workspaces, open_workspace
 
@@ -69,7 +70,7 @@ def work(home: Path, lane: str, *, idle_s: float) -> None:
     try:
         with lane_lock(home, lane):
             _leave_notes(home, lane, list_workspaces())
-        while any(wake_folder(home, lane).iterdir()):  # one may come while the worker leaves
+        while _notes(home, lane):  # one may come while the worker leaves
             with lane_lock(home, lane):
                 _serve(home, lane, idle_s=idle_s)
     except Timeout:
@@ -78,14 +79,19 @@ def work(home: Path, lane: str, *, idle_s: float) -> None:
 
 def _leave_notes(home: Path, lane: str, workspaces: list[Workspace]) -> None:
     for workspace in workspaces:
-        (wake_folder(home, lane) / workspace.uid).write_text(str(workspace.path), encoding="utf-8")
+        replace_file(wake_folder(home, lane) / workspace.uid, str(workspace.path).encode())
+
+
+def _notes(home: Path, lane: str) -> list[Path]:
+    folder = wake_folder(home, lane)
+    return sorted(note for note in folder.iterdir() if not note.name.startswith("."))
 
 
 def _serve(home: Path, lane: str, *, idle_s: float) -> None:
     last_work = time.monotonic()
     while time.monotonic() - last_work < idle_s:
         did_something = False
-        for note in sorted(wake_folder(home, lane).iterdir()):
+        for note in _notes(home, lane):
             did_something |= _serve_note(note, lane)
         if did_something:
             last_work = time.monotonic()
@@ -116,6 +122,8 @@ def _run(workspace: Workspace, job: Job) -> Job:
         try:
             config = from_json(config_class(job.kind), dict(job.config))
             result = load_function(config)(context, config)
+            log.info("done")
+            return job_rows.finish(workspace, job, "succeeded", result=result)
         except Cancelled:
             log.info("cancelled at %.0f %%", 100 * context.progress)
             return job_rows.finish(workspace, job, "cancelled")
@@ -125,8 +133,6 @@ def _run(workspace: Workspace, job: Job) -> Job:
         except Exception as error:  # noqa: BLE001 - a bug ends its job, not the worker
             log.error("%s", traceback.format_exc())
             return job_rows.finish(workspace, job, "failed", error=_as_fault(error))
-        log.info("done")
-        return job_rows.finish(workspace, job, "succeeded", result=result)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from core.errors import OperatorError
 from core.state.clock import now
-from core.state.database import is_one_of, reading, writing
+from core.state.database import insert_new, is_one_of, reading, writing
 from core.state.schema import (
     attributes,
     classes,
@@ -130,7 +130,13 @@ def add_images(workspace: Workspace, import_id: int, found: Sequence[NewImage]) 
     Returns:
         (n_imported, n_duplicates): new contents, and paths whose content was there already.
     """
+    if not found:
+        return 0, 0
     with writing(workspace) as connection:
+        # One import stores at a time, else two could both find a content new. Classes come before
+        # any row of images, in the order in which `labels.relabel` takes them too.
+        connection.execute(sa.select(imports.c.id).with_for_update())
+        add_classes(connection, {image.label for image in found if image.label})
         known = _ids_by_sha256(connection, [image.sha256 for image in found])
         n_imported = 0
         for image in found:
@@ -155,7 +161,6 @@ def add_images(workspace: Workspace, import_id: int, found: Sequence[NewImage]) 
                 for image in found
             ],
         )
-        add_classes(connection, {image.label for image in found if image.label})
         _add_attributes(connection, found)
         n_duplicates = len(found) - n_imported
         connection.execute(
@@ -198,6 +203,27 @@ def finish_import(workspace: Workspace, import_id: int, *, n_known: int) -> Impo
     return next(done for done in list_imports(workspace) if done.id == import_id)
 
 
+def images_without_split(workspace: Workspace, import_id: int) -> list[tuple[int, str | None]]:
+    """(id, label) of the images of one import that belong to no split."""
+    query = (
+        sa.select(images.c.id, images.c.label)
+        .where(images.c.import_id == import_id, images.c.split.is_(None))
+        .order_by(images.c.id)
+    )
+    with reading(workspace) as connection:
+        return [(image_id, label) for image_id, label in connection.execute(query)]
+
+
+def set_imported_splits(workspace: Workspace, splits: Mapping[int, str]) -> None:
+    """Give images their first split, as part of their import; later changes go through `labels`."""
+    with writing(workspace) as connection:
+        for split in set(splits.values()):
+            ids = [image_id for image_id, chosen in splits.items() if chosen == split]
+            connection.execute(
+                images.update().where(is_one_of(connection, images.c.id, ids)).values(split=split)
+            )
+
+
 def list_imports(workspace: Workspace) -> list[Import]:
     """Every import, newest first."""
     columns = [imports.c[name] for name in Import.__dataclass_fields__]
@@ -237,10 +263,12 @@ def list_duplicates(workspace: Workspace) -> list[tuple[int, tuple[str, ...]]]:
 
 
 def known_sources(workspace: Workspace, paths: Iterable[str]) -> dict[str, str]:
-    """sha256 by path, of those paths that were imported before."""
+    """sha256 by path, of those paths that were imported before: the last one that was there."""
     wanted = set(paths)
-    query = sa.select(sources.c.path, images.c.sha256).join(
-        images, images.c.id == sources.c.image_id
+    query = (
+        sa.select(sources.c.path, images.c.sha256)
+        .join(images, images.c.id == sources.c.image_id)
+        .order_by(sources.c.id)
     )
     with reading(workspace) as connection:
         return {path: sha for path, sha in connection.execute(query) if path in wanted}
@@ -322,7 +350,7 @@ def summarise(workspace: Workspace) -> Summary:
     table = (
         sa.select(images.c.label, images.c.split, sa.func.count())
         .group_by(images.c.label, images.c.split)
-        .order_by(images.c.label, images.c.split)
+        .order_by(images.c.label.nulls_last(), images.c.split.nulls_last())
     )
     with reading(workspace) as connection:
         n_images, n_labelled, n_excluded, n_queued, n_lost = connection.execute(totals).one()
@@ -424,7 +452,7 @@ def add_classes(connection: sa.Connection, names: Iterable[str]) -> None:
     known = set(connection.execute(sa.select(classes.c.name)).scalars())
     new = sorted(set(names) - known)
     if new:
-        connection.execute(classes.insert(), [{"name": name, "created_at": now()} for name in new])
+        insert_new(connection, classes, [{"name": name, "created_at": now()} for name in new])
 
 
 def _image_values(image: NewImage, import_id: int) -> dict[str, Any]:
@@ -500,9 +528,9 @@ def _ordering(sort: str) -> list[sa.ColumnElement]:
         "newest": [newest],
         "oldest": [images.c.id],
         "name": [images.c.name, newest],
-        "label": [images.c.label, newest],
+        "label": [images.c.label.nulls_last(), newest],
     }
-    return orders.get(sort) or [quality.c[sort], newest]
+    return orders.get(sort) or [quality.c[sort].nulls_last(), newest]
 
 
 def _column_query(name: str) -> sa.Select:

@@ -9,13 +9,14 @@ first statement (BEGIN IMMEDIATE), for a read that turns into a write later woul
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from filelock import FileLock
+from sqlalchemy.dialects import postgresql, sqlite
 
 from core.errors import OperatorError
 from core.state.clock import now
@@ -27,7 +28,7 @@ _BUSY_TIMEOUT_S = 60
 _KEPT_BACKUPS = 5
 
 log = logging.getLogger(__name__)
-_engines: dict[tuple[Path, str | None], sa.Engine] = {}
+_engines: dict[tuple[Path, str, str | None], sa.Engine] = {}
 _engines_lock = threading.Lock()
 
 
@@ -35,6 +36,8 @@ _engines_lock = threading.Lock()
 def reading(workspace: Workspace) -> Iterator[sa.Connection]:
     """A connection for reads: one snapshot, never blocked by a writer."""
     with _engine(workspace).connect() as connection:
+        if workspace.database_url:  # by default each statement would see a snapshot of its own
+            connection.execution_options(isolation_level="REPEATABLE READ")
         yield connection
 
 
@@ -57,6 +60,14 @@ def is_one_of(
         return column == sa.func.any(sa.bindparam(None, values, type_=sa.ARRAY(sa.Integer)))
     as_json = sa.func.json_each(str(values)).table_valued("value")
     return column.in_(sa.select(as_json.c.value))
+
+
+def insert_new(
+    connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Insert rows, passing over those that somebody has inserted already, or does just now."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(insert(table).on_conflict_do_nothing(), rows)
 
 
 def upgrade(workspace: Workspace) -> None:
@@ -90,8 +101,8 @@ def back_up(workspace: Workspace, reason: str) -> Path | None:
     stamp = now().replace(":", "").replace(".", "")
     copy = folder / f"{stamp}-{reason}.db"
     with (
-        sqlite3.connect(workspace.path / DATABASE_FILE) as source,
-        sqlite3.connect(copy) as target,
+        closing(sqlite3.connect(workspace.path / DATABASE_FILE)) as source,
+        closing(sqlite3.connect(copy)) as target,
     ):
         source.backup(target)
     for old in sorted(folder.glob("*.db"))[:-_KEPT_BACKUPS]:
@@ -107,7 +118,7 @@ def drop(workspace: Workspace) -> None:
             connection.execute(sa.schema.DropSchema(workspace.schema_name, cascade=True))
     engine.dispose()
     with _engines_lock:
-        _engines.pop((workspace.path, workspace.database_url), None)
+        _engines.pop(_key(workspace), None)
 
 
 def check_integrity(workspace: Workspace) -> list[str]:
@@ -122,12 +133,17 @@ def check_integrity(workspace: Workspace) -> list[str]:
 
 
 def _engine(workspace: Workspace) -> sa.Engine:
-    key = (workspace.path, workspace.database_url)
+    key = _key(workspace)
     with _engines_lock:
         if key not in _engines:
             make = _postgresql_engine if workspace.database_url else _sqlite_engine
             _engines[key] = make(workspace)
         return _engines[key]
+
+
+def _key(workspace: Workspace) -> tuple[Path, str, str | None]:
+    # With the uid: a workspace made where another was deleted is not that one.
+    return (workspace.path, workspace.uid, workspace.database_url)
 
 
 def _sqlite_engine(workspace: Workspace) -> sa.Engine:
@@ -151,7 +167,10 @@ def _sqlite_engine(workspace: Workspace) -> sa.Engine:
 
 
 def _postgresql_engine(workspace: Workspace) -> sa.Engine:
-    url = sa.make_url(workspace.database_url or "")
+    try:
+        url = sa.make_url(workspace.database_url or "")
+    except sa.exc.ArgumentError:
+        url = sa.URL.create("no database")
     if url.get_backend_name() != "postgresql":
         raise OperatorError(
             f"LACQUER_DATABASE_URL names {url.get_backend_name()!r}.",

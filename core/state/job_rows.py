@@ -150,16 +150,15 @@ def finish(
 
 def request_cancel(workspace: Workspace, job_id: int) -> Job:
     """Ask a job to stop: one that waits ends at once, one that runs at its next report."""
+    runs = jobs.c.status == "running"
+    values = {  # in one statement: between two, a worker could claim it and never hear of the wish
+        "status": sa.case((runs, jobs.c.status), else_="cancelled"),
+        "cancel_requested": runs,
+        "finished_at": sa.case((runs, jobs.c.finished_at), else_=now()),
+    }
     with writing(workspace) as connection:
         connection.execute(
-            jobs.update()
-            .where(jobs.c.id == job_id, jobs.c.status == "running")
-            .values(cancel_requested=True)
-        )
-        connection.execute(
-            jobs.update()
-            .where(jobs.c.id == job_id, jobs.c.status.in_(("queued", "interrupted")))
-            .values(status="cancelled", finished_at=now())
+            jobs.update().where(jobs.c.id == job_id, jobs.c.status.in_(ACTIVE)).values(values)
         )
     return get_job(workspace, job_id)
 
@@ -192,8 +191,8 @@ def mark_interrupted(workspace: Workspace, is_gone: Callable[[Owner], bool | Non
     """Turn jobs whose process has died into `interrupted`, ready to resume.
 
     Args:
-        is_gone: whether a process has ended; None where that cannot be known (another machine),
-            then 30 seconds without a heartbeat decide.
+        is_gone: whether a process has ended; None where that cannot be known (such as on another
+            machine), then 30 seconds without a heartbeat decide.
     """
     dead = []
     for job in list_jobs(workspace, statuses=("running",)):

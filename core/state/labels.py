@@ -2,7 +2,7 @@
 
 Every change is appended, never overwritten, as part of a batch: one action of one person on any
 number of images. A batch can be undone whole; images that somebody changed since then keep the
-later change.
+later change, unless that has been undone itself.
 """
 
 from collections.abc import Iterable, Mapping
@@ -166,6 +166,8 @@ def undo(workspace: Workspace, batch_id: int, *, actor: str) -> Undone:
         OperatorError: there is no such batch, or it has been undone already.
     """
     with writing(workspace) as connection:
+        held = sa.select(batches.c.id).where(batches.c.id == batch_id).with_for_update()
+        connection.execute(held)  # two people who undo it at once follow each other
         batch = _get_batch(connection, batch_id)
         if batch.undone_by:
             raise OperatorError("This change has been undone already.")
@@ -275,15 +277,7 @@ def _apply(
 
 
 def _restore(connection: sa.Connection, batch_id: int, *, actor: str) -> Batch:
-    later = changes.alias("later")
-    newest = (
-        sa.select(sa.func.max(later.c.id))
-        .where(later.c.image_id == changes.c.image_id, later.c.field == changes.c.field)
-        .scalar_subquery()
-    )
-    rows = connection.execute(
-        sa.select(changes).where(changes.c.batch_id == batch_id, changes.c.id == newest)
-    ).all()
+    rows = _standing_changes(connection, batch_id)
     undo_id = _add_batch(
         connection, action="undo", actor=actor, detail={"undoes": batch_id}, undoes=batch_id
     )
@@ -309,6 +303,30 @@ def _restore(connection: sa.Connection, batch_id: int, *, actor: str) -> Batch:
     for (field, old, origin), ids in by_value.items():
         _set_field(connection, ids, field=field, value=old, origin=origin, actor=actor)
     return _close_batch(connection, undo_id)
+
+
+def _standing_changes(connection: sa.Connection, batch_id: int) -> list[sa.Row]:
+    """The batch's changes that have no other change on top of them.
+
+    Algorithm: walk each image's changes from the batch's own on. An undo lies on what it undoes and
+    falls away with it, as brackets close; what stays alone at the bottom may be taken back.
+    """
+    own = changes.alias("own")
+    query = (
+        sa.select(changes, batches.c.undoes)
+        .join(batches, batches.c.id == changes.c.batch_id)
+        .join(own, (own.c.image_id == changes.c.image_id) & (own.c.field == changes.c.field))
+        .where(own.c.batch_id == batch_id, changes.c.id >= own.c.id)
+        .order_by(changes.c.id)
+    )
+    stacks: dict[int, list[sa.Row]] = {}  # by image; a batch changes one field
+    for row in connection.execute(query):
+        stack = stacks.setdefault(row.image_id, [])
+        if stack and stack[-1].batch_id == row.undoes:
+            stack.pop()
+        else:
+            stack.append(row)
+    return [stack[0] for stack in stacks.values() if len(stack) == 1]
 
 
 def _set_field(

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import sqlalchemy as sa
 
 from core.errors import OperatorError
 from core.state.clock import now
-from core.state.database import reading, writing
+from core.state.database import insert_new, reading, writing
 from core.state.schema import runs
 from core.state.workspace import Workspace
 
@@ -55,27 +57,30 @@ def run_id(kind: str, inputs: Mapping[str, Any]) -> str:
 
 
 def hash_array(array: np.ndarray) -> str:
-    """sha256 of an array's values, for use among a run's inputs."""
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    """sha256 of an array's dtype, shape and values, for use among a run's inputs."""
+    described = f"{array.dtype.str}{array.shape}".encode()
+    return hashlib.sha256(described + np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 @contextmanager
 def new_artefact(workspace: Workspace, kind: str, run: str) -> Iterator[Path]:
     """A folder to write a run's arrays into; it takes its final name when the block ends well."""
     final = artefact_folder(workspace, run, kind=kind)
-    beside = final.with_name(f".{final.name}.{os.getpid()}")
-    shutil.rmtree(beside, ignore_errors=True)
+    _sweep(final)
+    beside = final.with_name(f"{_prefix(final)}{os.getpid()}")
+    replaced = final.with_name(f"{beside.name}.replaced")
     beside.mkdir(parents=True)
     try:
         yield beside
         for file in beside.iterdir():
             _flush(file)
-        if final.exists():  # a computation that died between its rename and its row
-            shutil.rmtree(final)
+        if final.exists():  # damaged, or its process died between the rename and the row
+            final.rename(replaced)
         beside.rename(final)
         _flush(final.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
 
 
 def artefact_folder(workspace: Workspace, run: str, *, kind: str | None = None) -> Path:
@@ -92,7 +97,7 @@ def load_array(workspace: Workspace, run: Run, name: str, *, mapped: bool = Fals
     path = artefact_folder(workspace, run.id) / f"{name}.npy"
     try:
         return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise OperatorError(
             f"The file {path.name} of {run.id} cannot be read.",
             str(error),
@@ -114,20 +119,18 @@ def add_run(
 ) -> Run:
     """Record a finished run whose folder is in place; one that is recorded already is returned."""
     with writing(workspace) as connection:
-        known = connection.execute(sa.select(runs.c.id).where(runs.c.id == id)).one_or_none()
-        if known is None:
-            row = {
-                "id": id,
-                "kind": kind,
-                "parent_id": parent_id,
-                "config": dict(config),
-                "result": dict(result),
-                "n_images": n_images,
-                "created_at": now(),
-                "actor": actor,
-                "job_id": job_id,
-            }
-            connection.execute(runs.insert().values(row))
+        row = {
+            "id": id,
+            "kind": kind,
+            "parent_id": parent_id,
+            "config": dict(config),
+            "result": dict(result),
+            "n_images": n_images,
+            "created_at": now(),
+            "actor": actor,
+            "job_id": job_id,
+        }
+        insert_new(connection, runs, [row])
     return get_run(workspace, id)
 
 
@@ -169,8 +172,12 @@ def list_runs(
 
 
 def delete_run(workspace: Workspace, id: str) -> list[str]:
-    """Delete a run and what was computed from it; returns the ids that are gone."""
-    doomed = [id]
+    """Delete a run and what was computed from it; returns the ids that are gone.
+
+    Raises:
+        OperatorError: there is no such run.
+    """
+    doomed = [get_run(workspace, id).id]
     for parent in doomed:  # grows while it is walked: children of children follow
         doomed += [child.id for child in list_runs(workspace, parent_id=parent)]
     with writing(workspace) as connection:
@@ -183,6 +190,18 @@ def delete_run(workspace: Workspace, id: str) -> list[str]:
 
 def _query() -> sa.Select:
     return sa.select(*[runs.c[name] for name in Run.__dataclass_fields__])
+
+
+def _prefix(final: Path) -> str:
+    return f".{final.name}.{socket.gethostname()}."
+
+
+def _sweep(final: Path) -> None:
+    """Remove what processes of this machine that have died left of a run."""
+    for left in final.parent.glob(f"{_prefix(final)}*"):
+        pid = int(left.name.removeprefix(_prefix(final)).partition(".")[0])
+        if pid == os.getpid() or not psutil.pid_exists(pid):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

@@ -15,13 +15,15 @@ import re
 import secrets
 import shutil
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from core.errors import OperatorError
 from core.settings import Settings, load_settings
 from core.state.clock import now
+from core.state.files import replace_file
 
 MARKER = "workspace.json"
 _NAME_LIMIT = 80
@@ -72,9 +74,7 @@ def create_workspace(
     marker = {"uid": secrets.token_hex(8), "name": name, "created_at": now(), "layout": 1}
     try:
         path.mkdir(parents=True, exist_ok=True)
-        beside = path / f".{MARKER}.{os.getpid()}"
-        beside.write_text(json.dumps(marker, indent=2) + "\n", encoding="utf-8")
-        beside.rename(path / MARKER)
+        _write_marker(path, marker)
     except OSError as error:
         raise OperatorError(
             f"The folder {path} cannot be written.",
@@ -123,10 +123,8 @@ def rename_workspace(workspace: Workspace, name: str) -> Workspace:
     """Give the workspace another name; its folder and uid stay."""
     marker = json.loads((workspace.path / MARKER).read_text(encoding="utf-8"))
     marker["name"] = clean_name(name)
-    beside = workspace.path / f".{MARKER}.{os.getpid()}"
-    beside.write_text(json.dumps(marker, indent=2) + "\n", encoding="utf-8")
-    beside.rename(workspace.path / MARKER)
-    return open_workspace(workspace.path)
+    _write_marker(workspace.path, marker)
+    return replace(workspace, name=marker["name"])
 
 
 def delete_workspace(workspace: Workspace) -> None:
@@ -190,11 +188,14 @@ def _candidates(settings: Settings) -> Iterator[Path]:
 
 def _readable(paths: Iterator[Path], settings: Settings) -> Iterator[Workspace]:
     for path in paths:
-        if (path / MARKER).is_file():
-            try:
-                yield _read(path, settings)
-            except OperatorError:
-                continue
+        try:
+            yield _read(path, settings)
+        except OperatorError:
+            continue
+
+
+def _write_marker(path: Path, marker: Mapping[str, Any]) -> None:
+    replace_file(path / MARKER, (json.dumps(marker, indent=2) + "\n").encode())
 
 
 def _read(path: Path, settings: Settings) -> Workspace:

@@ -1,0 +1,1 @@
+"""Images: read, import, generate, thumbnail and judge them."""

@@ -1,0 +1,130 @@
+"""Importers: which images does a source offer, with which labels and splits?
+
+A source is scanned before anything is read or taken, so that a person sees what it holds. Each
+format is one entry of `FORMATS`.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import OperatorError
+from core.images.csv_format import has_path_column, scan_csv
+from core.images.folder_format import scan_folder
+from core.images.labels import printable
+from core.images.scanning import Candidate, Rejection, Scan, is_hidden
+
+__all__ = [
+    "FORMATS",
+    "Candidate",
+    "ImportFormat",
+    "Rejection",
+    "Scan",
+    "detect_format",
+    "scan",
+]
+
+
+@dataclass(frozen=True)
+class ImportFormat:
+    """One way that image sets are laid out.
+
+    Attributes:
+        name: what `--format` calls it.
+        title: what a person reads.
+        matches: whether a path is laid out this way.
+        scan: lists what it holds.
+    """
+
+    name: str
+    title: str
+    matches: Callable[[Path], bool]
+    scan: Callable[[Path], Scan]
+
+
+def scan(path: Path, *, format: str = "auto") -> Scan:
+    """List what a folder or a table offers; nothing is decoded, nothing is changed.
+
+    Args:
+        path: a folder, or a CSV table beside its images.
+        format: a name in `FORMATS`, or "auto" to tell it from the layout.
+
+    Raises:
+        OperatorError: there is nothing at `path`, or it is not laid out as `format` says.
+        ValueError: an unknown format.
+    """
+    if format != "auto" and format not in FORMATS:
+        raise ValueError(f"format must be auto or one of {', '.join(FORMATS)}, got {format!r}")
+    name = detect_format(path) if format == "auto" else format
+    if not FORMATS[name].matches(path):
+        raise OperatorError(
+            f"{printable(path.name)} cannot be imported as {name}.",
+            f"It is not {FORMATS[name].title}.",
+            "Choose another format, or let it be detected.",
+        )
+    return FORMATS[name].scan(path)
+
+
+def detect_format(path: Path) -> str:
+    """The first format of `FORMATS` that a path is laid out as.
+
+    Raises:
+        OperatorError: there is nothing at `path`, or no format fits it.
+    """
+    if not path.exists():
+        raise OperatorError(
+            f"There is nothing at {printable(str(path))}.",
+            next_step="Check the path; on a server it is the server's path, not your computer's.",
+        )
+    for entry in FORMATS.values():
+        if entry.matches(path):
+            return entry.name
+    raise OperatorError(
+        f"{printable(path.name)} is nothing that can be imported.",
+        "It is neither a folder nor a CSV table with a column named path.",
+        "Give the folder that holds the images, or the table that names them.",
+    )
+
+
+def _table_of(path: Path) -> Path | None:
+    """The table that a path is, or the only one with a column `path` directly in the folder."""
+    if not path.is_dir():
+        return path if has_path_column(path) else None
+    with os.scandir(path) as entries:
+        names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+    tables = [
+        path / name
+        for name in names
+        if name.lower().endswith((".csv", ".tsv"))
+        and not is_hidden(name)
+        and has_path_column(path / name)
+    ]
+    return tables[0] if len(tables) == 1 else None
+
+
+def _scan_table(path: Path) -> Scan:
+    table = _table_of(path)
+    if table is None:
+        raise ValueError(f"no table with a column named path at {path}")
+    return scan_csv(table)
+
+
+# In the order of detection: what is told by a particular file comes before plain folders.
+FORMATS: Mapping[str, ImportFormat] = {
+    entry.name: entry
+    for entry in (
+        ImportFormat(
+            name="csv",
+            title="a CSV table with a column named path, or a folder with one such table",
+            matches=lambda path: _table_of(path) is not None,
+            scan=_scan_table,
+        ),
+        ImportFormat(
+            name="folder",
+            title="a folder",
+            matches=Path.is_dir,
+            scan=scan_folder,
+        ),
+    )
+}

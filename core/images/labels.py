@@ -1,0 +1,44 @@
+"""Labels: what may a class be called, and which words are never a class?"""
+
+import unicodedata
+
+MAX_LABEL_LENGTH = 80
+
+# Said of an image, never learned as a class: several defects in one image, a false alarm of the
+# line, and a picture nobody can judge.
+RESERVED_LABELS = ("multiple", "not_a_defect", "unusable")
+
+
+def clean_label(text: str) -> str | None:
+    """A label as it is stored: NFC, white space collapsed, control characters dropped.
+
+    A reserved word is recognised however it is written ("Not a defect", "not-a-defect"). Case is
+    otherwise kept: whether "Scratch" and "scratch" are one class is for a person to say.
+
+    Returns:
+        The label, or None where nothing is left of it.
+
+    Raises:
+        ValueError: the label is longer than `MAX_LABEL_LENGTH` characters, is not valid Unicode, or
+            could not name a folder when the images are exported again.
+    """
+    collapsed = " ".join(unicodedata.normalize("NFC", text).split())
+    label = "".join(c for c in collapsed if unicodedata.category(c) != "Cc").strip()
+    if not label:
+        return None
+    if any(unicodedata.category(c) == "Cs" for c in label):
+        raise ValueError(f"the label {printable(label)!r} is not valid Unicode")
+    if len(label) > MAX_LABEL_LENGTH:
+        raise ValueError(
+            f"the label {label[:20]!r}… has {len(label)} characters, at most {MAX_LABEL_LENGTH} "
+            "are allowed"
+        )
+    if "/" in label or "\\" in label or not label.strip("."):
+        raise ValueError(f"the label {label!r} cannot name a folder")
+    word = label.casefold().replace(" ", "_").replace("-", "_")
+    return word if word in RESERVED_LABELS else label
+
+
+def printable(name: str) -> str:
+    """A file name that can be shown and stored: undecodable bytes become a replacement mark."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,107 @@
+"""Scanning: the values and rules that every import format shares.
+
+A scan looks at names, tables and boxes, never at pixels. It sorts what it finds into candidates
+(to be read), rejected (with a reason a person understands) and ignored (what is no image and
+claims to be none).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from core.images.reading import sniff_format
+
+NO_ATTRIBUTES: Mapping[str, str | float] = MappingProxyType({})
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif"}
+)
+
+# Raw files carry a small preview in TIFF's clothes, so their content alone would mislead.
+# fmt: off
+_UNREAD_IMAGE_SUFFIXES = frozenset({
+    ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".psd", ".svg", ".eps", ".exr", ".hdr",
+    ".ppm", ".pgm", ".dcm", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf",
+})
+_SIDECAR_SUFFIXES = frozenset({
+    ".xml", ".json", ".txt", ".csv", ".tsv", ".md", ".rst", ".yaml", ".yml", ".toml", ".ini",
+    ".cfg", ".html", ".log", ".pdf", ".py", ".ipynb", ".npy", ".npz", ".parquet", ".xlsx", ".xls",
+    ".doc", ".docx", ".db",
+})
+# fmt: on
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file that should be an image; only reading it will tell.
+
+    Attributes:
+        path: where the file is.
+        relative: its path below the scanned root, with forward slashes: its name in the import.
+        label: the source's label, cleaned, or None.
+        split: one of `SPLITS`, or None where the source says nothing.
+        attributes: further values of this image, such as line or shift: texts or numbers.
+    """
+
+    path: Path
+    relative: str
+    label: str | None = None
+    split: str | None = None
+    attributes: Mapping[str, str | float] = field(default_factory=lambda: NO_ATTRIBUTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Something that was offered as an image and is not taken: its name, and why in a sentence."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a source holds, each part in the order of its paths (a table's: of its rows).
+
+    Attributes:
+        format: name of the import format that was read.
+        root: the folder that `Candidate.relative` starts from.
+        candidates: files to be read.
+        rejected: what was offered as an image and cannot be taken.
+        ignored: relative paths of what is no image and claims to be none (sidecars, hidden files);
+            a folder ends in a slash.
+    """
+
+    format: str
+    root: Path
+    candidates: tuple[Candidate, ...]
+    rejected: tuple[Rejection, ...]
+    ignored: tuple[str, ...]
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is put there by an operating system, not by a person."""
+    return name.startswith(".") or name.casefold() in {"thumbs.db", "desktop.ini", "__macosx"}
+
+
+def refusal_by_name(name: str) -> str | None:
+    """Why a file of this name cannot be read, or None."""
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a Path for each name is slow
+    if suffix in _UNREAD_IMAGE_SUFFIXES:
+        return f"{suffix} images are not read: save it as JPEG, PNG or TIFF"
+    return None
+
+
+def looks_like_image(path: str | Path) -> bool:
+    """Whether a file calls itself an image, or is one by its first bytes under another name."""
+    suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - a Path for each name is slow
+    if suffix in IMAGE_SUFFIXES:
+        return True
+    if suffix in _SIDECAR_SUFFIXES:
+        return False
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return sniff_format(file.read(16)) is not None
+    except OSError:
+        return False

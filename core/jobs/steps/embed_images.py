@@ -1,0 +1,189 @@
+"""Embed every image once: what these weights have seen already is taken from earlier runs.
+
+Chunks are kept as they come, under a name made of all that shapes a feature, so that a killed or
+cancelled run loses at most 512 images, whoever starts the next one.
+"""
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.errors import OperatorError
+from core.jobs.configs import EmbedImages
+from core.jobs.context import JobContext
+from core.settings import load_settings
+from core.state import catalog, runs
+from core.state.catalog import Image, ImageFilter
+from core.state.runs import Run
+from core.state.workspace import Workspace
+
+VERSION = 1  # part of every run's id: raise it when the same input gives other features
+
+
+def run(context: JobContext, config: EmbedImages) -> Mapping[str, Any]:
+    """Bring the features of all readable images together in one run.
+
+    Raises:
+        OperatorError: there are no images, none can be read, or the weights do not fit.
+    """
+    from core.latent.embedding import embed_images, load_extractor
+    from core.latent.weights import resolve_weights
+
+    workspace, settings = context.workspace, load_settings()
+    context.report(0.0, "Looking for weights")
+    folders = [workspace.folder("weights"), *filter(None, [settings.weights_dir])]
+    weights = resolve_weights(
+        config.backbone,
+        weights_dirs=folders,
+        offline=settings.offline,
+        on_progress=lambda fraction, step: context.report(0.05 * fraction, step),
+    )
+    images = _readable_images(workspace)
+    extractor = load_extractor(weights, device=config.device)
+    shaping = {
+        "backbone": weights.backbone,
+        "weights_sha256": weights.sha256,
+        "preprocessing": asdict(extractor.preprocessing),
+        "version": VERSION,
+    }
+    kept = _Chunks(workspace, shaping)
+    earlier = _earlier_runs(workspace, shaping)
+    known = _known_ids(workspace, earlier) | kept.ids()
+    new = [image for image in images if image.id not in known]
+    report = embed_images(
+        [catalog.image_path(workspace, image) for image in new],
+        extractor,
+        max_pixels=settings.max_image_pixels,
+        on_chunk=lambda chunk: kept.add([new[i].id for i in chunk.indices], chunk.features),
+        on_progress=lambda fraction, step: context.report(0.05 + 0.9 * fraction, step),
+    )
+    failed = {new[failure.index].id: failure.reason for failure in report.failed}
+    embedded = [image for image in images if image.id not in failed]
+    if not embedded:
+        raise OperatorError(
+            "No image could be read.", next_step="Check the files on the page Dataset."
+        )
+    context.report(0.96, "Storing the features")
+    result = {
+        "n_features": extractor.n_features,
+        "n_reused": len(embedded) - report.n_embedded,
+        "n_embedded": report.n_embedded,
+        "images_per_second": round(report.images_per_second, 2),
+        "device": report.device,
+        "dtype": report.dtype,
+        "failed": [{"image": image_id, "reason": why} for image_id, why in failed.items()],
+        "weights": {
+            "asked": weights.asked_backbone,
+            "backbone": weights.backbone,
+            "source": weights.source,
+            "sha256": weights.sha256,
+            "file": weights.path.name if weights.path else None,
+            "notice": weights.notice,
+        },
+    }
+    done = _store(context, embedded, shaping, result, earlier, kept)
+    kept.clear()
+    return {"run": done.id, "n_images": done.n_images, **result}
+
+
+def _readable_images(workspace: Workspace) -> list[Image]:
+    # A referenced file that was changed is no longer the image that its labels are about.
+    catalog.set_conditions(workspace, catalog.check_files(workspace))
+    images = catalog.list_images(workspace, ImageFilter(condition="ok"), sort="oldest")
+    if not images:
+        raise OperatorError(
+            "There are no images to embed.", next_step="Import some on the page Dataset."
+        )
+    return images
+
+
+def _earlier_runs(workspace: Workspace, shaping: Mapping[str, Any]) -> list[Run]:
+    return [
+        done
+        for done in runs.list_runs(workspace, "embedding")
+        if done.config == json.loads(json.dumps(shaping))
+    ]
+
+
+def _known_ids(workspace: Workspace, earlier: Sequence[Run]) -> set[int]:
+    return {i for done in earlier for i in runs.load_array(workspace, done, "image_ids").tolist()}
+
+
+def _store(
+    context: JobContext,
+    embedded: Sequence[Image],
+    shaping: Mapping[str, Any],
+    result: Mapping[str, Any],
+    earlier: Sequence[Run],
+    kept: "_Chunks",
+) -> Run:
+    workspace = context.workspace
+    ids = np.array([image.id for image in embedded], dtype=np.int64)  # ascending
+    contents = hashlib.sha256("".join(image.sha256 for image in embedded).encode()).hexdigest()
+    inputs = {**shaping, "images": contents, "image_ids": runs.hash_array(ids)}
+    run_id = runs.run_id("embedding", inputs)
+    if found := runs.find_run(workspace, run_id):
+        return found
+    with runs.new_artefact(workspace, "embedding", run_id) as folder:
+        shape = (len(ids), result["n_features"])
+        vectors = np.lib.format.open_memmap(
+            folder / "vectors.npy", mode="w+", dtype=np.float32, shape=shape
+        )
+        for done in earlier:
+            old_ids = runs.load_array(workspace, done, "image_ids")
+            old = runs.load_array(workspace, done, "vectors", mapped=True)
+            _place(vectors, ids, old_ids, old)
+        for chunk_ids, features in kept.load():
+            _place(vectors, ids, chunk_ids, features)
+        vectors.flush()
+        np.save(folder / "image_ids.npy", ids, allow_pickle=False)
+    return runs.add_run(
+        workspace,
+        id=run_id,
+        kind="embedding",
+        parent_id=None,
+        config=shaping,
+        result=result,
+        n_images=len(ids),
+        actor=context.job.actor,
+        job_id=context.job.id,
+    )
+
+
+def _place(vectors: np.ndarray, ids: np.ndarray, some: np.ndarray, features: np.ndarray) -> None:
+    """Copy the features of `some` images to their rows; row i of `vectors` is image `ids[i]`."""
+    wanted = np.isin(some, ids)
+    vectors[np.searchsorted(ids, some[wanted])] = features[wanted]
+
+
+class _Chunks:
+    """Features that are not part of a run yet, on disk under what shaped them."""
+
+    def __init__(self, workspace: Workspace, shaping: Mapping[str, Any]) -> None:
+        name = hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
+        self._folder: Path = workspace.folder("embeddings", f".partial-{name}")
+
+    def add(self, ids: Sequence[int], features: np.ndarray) -> None:
+        beside = self._folder / f".{uuid.uuid4().hex}.npz"
+        np.savez(beside, image_ids=np.array(ids, dtype=np.int64), features=features)
+        beside.rename(self._folder / beside.name.lstrip("."))
+
+    def load(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        chunks = []
+        for file in sorted(self._folder.glob("[!.]*.npz")):
+            with np.load(file, allow_pickle=False) as chunk:
+                chunks.append((chunk["image_ids"], chunk["features"]))
+        return chunks
+
+    def ids(self) -> set[int]:
+        return {i for ids, _ in self.load() for i in ids.tolist()}
+
+    def clear(self) -> None:
+        shutil.rmtree(self._folder)

@@ -1,0 +1,55 @@
+"""Make synthetic paint defects and import them like images from anywhere else."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from core.errors import OperatorError
+from core.images.importers import scan
+from core.images.synthetic import plan_dataset, plan_training_images, write_plan
+from core.jobs.configs import GenerateImages, ImportImages
+from core.jobs.context import JobContext
+from core.jobs.steps.import_images import import_scan
+from core.state import catalog
+from core.state.catalog import ImageFilter
+
+SYNTHETIC = ("origin", "synthetic")  # the attribute that marks a generated image for good
+
+
+def run(context: JobContext, config: GenerateImages) -> Mapping[str, Any]:
+    """Generate, then import.
+
+    Raises:
+        OperatorError: a whole data set was asked for beside real images, whose validation and test
+            splits must stay real.
+    """
+    n_images = catalog.count_images(context.workspace)
+    n_synthetic = catalog.count_images(context.workspace, ImageFilter(attributes=(SYNTHETIC,)))
+    if n_images > n_synthetic and not config.training_only:
+        raise OperatorError(
+            "This workspace holds real images.",
+            "Synthetic images may join them in training, never where real ones are judged.",
+            "Choose training images only, or generate into a workspace of their own.",
+        )
+    make_plan = plan_training_images if config.training_only else plan_dataset
+    plan = make_plan(config.n_images, seed=config.seed)
+    folder = context.folder / "generated"
+    try:
+        write_plan(
+            plan,
+            folder,
+            n_workers=os.cpu_count() or 1,
+            on_progress=lambda done, total: context.report(
+                0.8 * done / total, f"{done:,} of {total:,} images drawn"
+            ),
+        )
+        return import_scan(
+            context,
+            ImportImages(source=str(folder), split="keep", shown_as="synthetic"),
+            scan(folder, format="folder"),
+            name=f"synthetic-{config.seed}",
+            more_attributes=dict([SYNTHETIC]),
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

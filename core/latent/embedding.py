@@ -1,0 +1,377 @@
+"""What does a network see in each image? Files in, feature vectors out, as fast as the machine can.
+
+Algorithm:
+1. Threads read and resize images into one uint8 array a batch, some batches ahead of the network.
+2. The network normalises and runs a batch at once: batch normalisation folded into convolutions,
+   channels last, in bfloat16 where the processor computes in it.
+3. On the first batch the features are compared with those of the untouched network in float32.
+   Where any falls below cosine 0.999, the whole run uses float32.
+4. Features leave in the order of the files, in chunks that a caller can store as they come.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from core.images.reading import ImageRejected, read_image
+from core.latent.backbones import Preprocessing, get_backbone, load_preprocessing
+from core.latent.weights import ResolvedWeights, load_backbone
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+log = logging.getLogger(__name__)
+
+CHUNK_ROWS = 512
+MIN_COSINE = 0.999
+
+_BATCHES_AHEAD = 2
+
+
+class FeatureExtractor:
+    """A headless network together with what it expects of its input.
+
+    Args:
+        network: (n, 3, h, w) float32 → (n, n_features) float32, in evaluation mode, on the CPU.
+        preprocessing: what the network was trained on.
+        n_features: length of a feature vector.
+        device: `auto` (CUDA, else Apple's MPS, else the CPU), or a name torch knows.
+
+    Attributes:
+        dtype: `bfloat16` or `float32`: what the network computes in. It is settled on the first
+            batch.
+        cosine: smallest cosine between a bfloat16 feature vector and the same in float32 on the
+            first batch; None where bfloat16 was not tried.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        preprocessing: Preprocessing,
+        n_features: int,
+        device: str = "auto",
+    ) -> None:
+        import torch
+
+        self.device = choose_device() if device == "auto" else device
+        self.preprocessing = preprocessing
+        self.n_features = n_features
+        self.dtype = "float32"
+        self.cosine: float | None = None
+        self._network = _fused(network).to(self.device)
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._fast = (
+            deepcopy(self._network).to(torch.bfloat16) if computes_bfloat16(self.device) else None
+        )
+        mean, std = torch.tensor(preprocessing.mean), torch.tensor(preprocessing.std)
+        self._scale = (1 / (255 * std)).to(self.device)
+        self._shift = (-mean / std).to(self.device)
+        self._settled = self._fast is None
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """Features of a batch.
+
+        Args:
+            pixels: uint8 array (n, size, size, 3), RGB.
+
+        Returns:
+            float32 array (n, n_features).
+        """
+        import torch
+
+        with torch.inference_mode():
+            return self.forward(self.normalise(pixels)).cpu().numpy()
+
+    def normalise(self, pixels: np.ndarray) -> torch.Tensor:
+        """The network's input on its device: (n, 3, size, size), channels last in memory."""
+        import torch
+
+        # The pixels lie channels last already: permuting copies nothing.
+        images = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float()
+        images.mul_(self._scale[:, None, None]).add_(self._shift[:, None, None])
+        if not self._settled:
+            self._settle(images)
+        return images if self._fast is None else images.to(torch.bfloat16)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """The bare network: normalised images → float32 features."""
+        return (self._fast or self._network)(images).float()
+
+    def _settle(self, images: torch.Tensor) -> None:
+        """Keep bfloat16 for the run only where the features stay what they are in float32."""
+        import torch
+
+        assert self._fast is not None
+        fast = self._fast(images.to(torch.bfloat16)).float()
+        exact = self._network(images)
+        self.cosine = float(torch.nn.functional.cosine_similarity(fast, exact).min())
+        if self.cosine >= MIN_COSINE:
+            self.dtype = "bfloat16"
+        else:
+            self._fast = None
+        log.info("cosine of bfloat16 to float32: %.5f; computing in %s", self.cosine, self.dtype)
+        self._settled = True
+
+
+@dataclass(frozen=True)
+class FailedImage:
+    """An image without features: its index among the sources, and why."""
+
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Features as they come, in the order of the sources.
+
+    Attributes:
+        indices: int64 (n,) ascending: row i of `features` is of source `indices[i]`.
+        features: float32 (n, n_features), n at most 512.
+        failed: the images in between that could not be read.
+    """
+
+    indices: np.ndarray
+    features: np.ndarray
+    failed: tuple[FailedImage, ...]
+
+
+@dataclass(frozen=True)
+class EmbeddingReport:
+    """How a run went.
+
+    Attributes:
+        n_embedded: images with features.
+        failed: images without, in the order of the sources.
+        device: what the network ran on.
+        dtype: what it computed in, `bfloat16` or `float32`.
+        cosine: smallest cosine between bfloat16 and float32 features, None where not compared.
+        seconds: what the whole run took.
+    """
+
+    n_embedded: int
+    failed: tuple[FailedImage, ...]
+    device: str
+    dtype: str
+    cosine: float | None
+    seconds: float
+
+    @property
+    def images_per_second(self) -> float:
+        return self.n_embedded / self.seconds if self.seconds else 0.0
+
+
+def load_extractor(weights: ResolvedWeights, *, device: str = "auto") -> FeatureExtractor:
+    """A feature extractor of the registry with the weights that were found for it."""
+    backbone = get_backbone(weights.backbone)
+    return FeatureExtractor(
+        load_backbone(weights),
+        preprocessing=load_preprocessing(backbone),
+        n_features=backbone.n_features,
+        device=device,
+    )
+
+
+def embed_images(
+    sources: Sequence[Path],
+    extractor: FeatureExtractor,
+    *,
+    max_pixels: int,
+    on_chunk: Callable[[Chunk], None],
+    on_progress: Callable[[float, str], None] | None = None,
+    batch_size: int = 32,
+    n_decoders: int | None = None,
+) -> EmbeddingReport:
+    """Embed image files, in order; an unreadable one is reported and stops nothing.
+
+    An exception raised by a callback ends the run and is passed on; chunks handed out before it
+    stay valid.
+
+    Args:
+        sources: image files.
+        extractor: the network to run.
+        max_pixels: images with more are refused before they are decoded.
+        on_chunk: takes the features of at most 512 images at a time.
+        on_progress: called after each batch with a fraction in [0, 1] and a line of text.
+        batch_size: images that go through the network at once, in [1, 512].
+        n_decoders: threads that read images; one a core if None.
+
+    Raises:
+        ValueError: `batch_size` or `n_decoders` is out of range.
+    """
+    if not 1 <= batch_size <= CHUNK_ROWS:
+        raise ValueError(f"batch_size must lie in [1, {CHUNK_ROWS}], got {batch_size}")
+    if n_decoders is not None and n_decoders < 1:
+        raise ValueError(f"n_decoders must be at least 1, got {n_decoders}")
+    began = time.perf_counter()
+    all_failed: list[FailedImage] = []
+    n_embedded = 0
+    pending = _PendingChunk(extractor.n_features)
+    with ThreadPoolExecutor(n_decoders or available_cores(), "decode") as pool:
+        batches = _decoded_batches(
+            sources, extractor.preprocessing, pool, batch_size=batch_size, max_pixels=max_pixels
+        )
+        try:
+            for batch in batches:
+                if len(batch.indices):
+                    if not pending.has_room_for(len(batch.indices)):
+                        on_chunk(pending.take())
+                    pending.add(batch.indices, extractor(batch.pixels))
+                    n_embedded += len(batch.indices)
+                pending.failed += batch.failed
+                all_failed += batch.failed
+                if on_progress is not None:
+                    done = n_embedded + len(all_failed)
+                    on_progress(done / len(sources), f"{done:,} of {len(sources):,} images")
+        finally:
+            pool.shutdown(cancel_futures=True)
+    if pending.n or pending.failed:
+        on_chunk(pending.take())
+    return EmbeddingReport(
+        n_embedded=n_embedded,
+        failed=tuple(all_failed),
+        device=extractor.device,
+        dtype=extractor.dtype,
+        cosine=extractor.cosine,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def decode_into(
+    pixels: np.ndarray, source: Path, preprocessing: Preprocessing, *, max_pixels: int
+) -> None:
+    """Read an image, resize the whole of it to the network's square, write it into `pixels`.
+
+    Args:
+        pixels: uint8 array (size, size, 3) to write to.
+
+    Raises:
+        ImageRejected: the file is no readable image.
+    """
+    size = (preprocessing.size_px, preprocessing.size_px)
+    image = read_image(source, max_pixels=max_pixels)
+    resample = Image.Resampling[preprocessing.interpolation.upper()]
+    pixels[:] = np.asarray(image.resize(size, resample))
+
+
+def choose_device() -> str:
+    """The fastest kind of processor that torch finds here."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def computes_bfloat16(device: str) -> bool:
+    """Whether the processor has instructions for bfloat16, rather than emulating them slowly."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return False
+
+
+def available_cores() -> int:
+    """Cores this process may run on, which a container may have fewer of than the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _fused(network: nn.Module) -> nn.Module:
+    """The network with each batch normalisation folded into the convolution before it."""
+    from torch import nn
+    from torch.fx.experimental.optimization import fuse
+
+    if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+        return network
+    return fuse(network)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Decoded images: row i of pixels is of source indices[i]; the others failed."""
+
+    indices: np.ndarray
+    pixels: np.ndarray
+    failed: list[FailedImage]
+
+
+def _decoded_batches(
+    sources: Sequence[Path],
+    preprocessing: Preprocessing,
+    pool: ThreadPoolExecutor,
+    *,
+    batch_size: int,
+    max_pixels: int,
+) -> Iterator[_Batch]:
+    """Batches in order, each decoded while those before it are consumed."""
+    size = preprocessing.size_px
+    ahead: deque[tuple[int, np.ndarray, list[Future[None]]]] = deque()
+    for start in range(0, len(sources), batch_size):
+        files = sources[start : start + batch_size]
+        pixels = np.empty((len(files), size, size, 3), dtype=np.uint8)
+        futures = [
+            pool.submit(decode_into, pixels[i], file, preprocessing, max_pixels=max_pixels)
+            for i, file in enumerate(files)
+        ]
+        ahead.append((start, pixels, futures))
+        if len(ahead) > _BATCHES_AHEAD:
+            yield _finished(*ahead.popleft())
+    while ahead:
+        yield _finished(*ahead.popleft())
+
+
+def _finished(start: int, pixels: np.ndarray, futures: list[Future[None]]) -> _Batch:
+    good: list[int] = []
+    failed: list[FailedImage] = []
+    for row, future in enumerate(futures):
+        try:
+            future.result()
+            good.append(row)
+        except ImageRejected as error:
+            failed.append(FailedImage(start + row, error.reason))
+    kept = pixels if not failed else pixels[good]
+    return _Batch(start + np.asarray(good, dtype=np.int64), kept, failed)
+
+
+class _PendingChunk:
+    """Features gathered until they fill a chunk."""
+
+    def __init__(self, n_features: int) -> None:
+        self.failed: list[FailedImage] = []
+        self.n = 0
+        self._indices = np.empty(CHUNK_ROWS, dtype=np.int64)
+        self._features = np.empty((CHUNK_ROWS, n_features), dtype=np.float32)
+
+    def has_room_for(self, n: int) -> bool:
+        return self.n + n <= CHUNK_ROWS
+
+    def add(self, indices: np.ndarray, features: np.ndarray) -> None:
+        rows = slice(self.n, self.n + len(indices))
+        self._indices[rows], self._features[rows] = indices, features
+        self.n += len(indices)
+
+    def take(self) -> Chunk:
+        chunk = Chunk(
+            self._indices[: self.n].copy(), self._features[: self.n].copy(), tuple(self.failed)
+        )
+        self.n, self.failed = 0, []
+        return chunk

@@ -1,0 +1,335 @@
+"""Which weights does a backbone run with, and where do they come from?
+
+`resolve_weights` looks in this order: a file the user placed, torch's own cache, torchvision's
+download, and at last a seeded random network, always with a notice. What was asked for and what
+was found are both recorded, the weights by their sha256. Nothing is ever unpickled: state dicts
+load with `weights_only=True` or from safetensors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import pickle
+import re
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlparse
+
+from core.errors import OperatorError
+from core.latent.backbones import (
+    Backbone,
+    build_network,
+    get_backbone,
+    published_url,
+)
+from core.latent.torch_setup import import_torchvision
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+log = logging.getLogger(__name__)
+
+Source = Literal["file", "cache", "download", "random"]
+
+_SUFFIXES = (".pth", ".pt", ".safetensors")
+_DOWNLOAD_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class ResolvedWeights:
+    """What a backbone runs with.
+
+    Attributes:
+        asked_backbone: the backbone that was asked for.
+        backbone: the backbone that runs.
+        source: where the weights come from; `random` means that nothing was learned.
+        path: the file they were read from, None for `random`.
+        sha256: hash of that file; for `random`, of architecture and seed.
+        seed: what a random network is drawn with, None otherwise.
+        notice: what everyone who sees these features must be told; empty if nothing.
+    """
+
+    asked_backbone: str
+    backbone: str
+    source: Source
+    path: Path | None
+    sha256: str
+    seed: int | None = None
+    notice: str = ""
+
+
+def resolve_weights(
+    backbone: str,
+    *,
+    weights_dirs: Sequence[Path] = (),
+    cache_dir: Path | None = None,
+    offline: bool = False,
+    seed: int = 0,
+    timeout_s: float = 10.0,
+    on_progress: Callable[[float, str], None] | None = None,
+) -> ResolvedWeights:
+    """Find weights for a backbone, the user's own before the published ones.
+
+    In `weights_dirs` a file counts whose name holds the backbone's, such as
+    `mobilenet_v2-imagenet.pth`; in a folder, the first by name is taken. Its head is not used and
+    may have any number of classes.
+
+    Args:
+        backbone: a name of the registry.
+        weights_dirs: folders the user places weights in, searched in this order.
+        cache_dir: where published weights are kept; torch's own cache if None.
+        offline: never download.
+        seed: what a random network is drawn with.
+        timeout_s: seconds without an answer after which a download is given up.
+        on_progress: called during a download with its fraction in [0, 1] and a line of text.
+
+    Raises:
+        ValueError: there is no such backbone.
+        OperatorError: a file the user placed cannot be read, or does not fit the backbone.
+    """
+    entry = get_backbone(backbone)
+    placed = _find_placed(entry, weights_dirs)
+    if placed is not None:
+        read_state_dict(placed, entry)
+        return _resolved(entry, "file", placed)
+
+    url = published_url(entry)
+    cached = (cache_dir or _torch_cache()) / PurePosixPath(urlparse(url).path).name
+    if cached.is_file():
+        if _hash_matches(cached):
+            return _resolved(entry, "cache", cached)
+        log.warning("%s is damaged: its hash is not the one in its name; it is not used", cached)
+
+    reason = "this machine works offline"
+    if not offline:
+        try:
+            _download(url, cached, timeout_s=timeout_s, on_progress=on_progress)
+            return _resolved(entry, "download", cached)
+        except (OSError, HTTPException, _WrongHashError) as error:
+            reason = f"the download failed ({error})"
+            log.warning("weights of %s: %s", entry.name, reason)
+    return _random(entry, seed=seed, reason=reason)
+
+
+def load_backbone(resolved: ResolvedWeights, *, device: str = "cpu") -> nn.Module:
+    """The network in evaluation mode: (n, 3, h, w) float32 → (n, n_features) float32.
+
+    Raises:
+        OperatorError: the file has changed or gone since it was resolved.
+    """
+    import torch
+
+    entry = get_backbone(resolved.backbone)
+    if resolved.path is None:
+        network = _random_network(entry, seed=resolved.seed or 0)
+    else:
+        if not resolved.path.is_file() or _sha256(resolved.path) != resolved.sha256:
+            raise OperatorError(
+                f"The weights file {resolved.path.name} has changed.",
+                f"{resolved.path} is not the file that this run began with.",
+                "Start the run again.",
+            )
+        with torch.device("meta"):
+            network = build_network(entry)
+        network.load_state_dict(read_state_dict(resolved.path, entry), assign=True)
+    return network.eval().requires_grad_(False).to(device)
+
+
+def read_state_dict(path: Path, backbone: Backbone) -> dict[str, torch.Tensor]:
+    """The float32 state dict of a file without the head, checked against the backbone.
+
+    Raises:
+        OperatorError: the file cannot be read, or does not fit; the first mismatch is named.
+    """
+    import torch
+
+    state = _read_tensors(path)
+    with torch.device("meta"):
+        expected = build_network(backbone).state_dict()
+    for key, tensor in expected.items():
+        if key not in state and key.endswith("num_batches_tracked"):
+            state[key] = torch.zeros((), dtype=torch.int64)  # counts training steps: unused here
+        if key not in state:
+            raise _misfit(path, backbone, f"{key} is missing")
+        if state[key].shape != tensor.shape:
+            found, wanted = tuple(state[key].shape), tuple(tensor.shape)
+            raise _misfit(path, backbone, f"{key} is {found}, expected {wanted}")
+    for key in state:
+        if key not in expected and not key.startswith(f"{backbone.head}."):
+            raise _misfit(path, backbone, f"{key} is unknown")
+    return {key: state[key].to(tensor.dtype) for key, tensor in expected.items()}
+
+
+def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix.lower() == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
+        raise _unreadable(path, str(error)) from error
+    except (pickle.UnpicklingError, SafetensorError) as error:
+        raise _unreadable(path, "It is damaged or holds more than tensors.") from error
+    if not isinstance(state, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
+    ):
+        raise _unreadable(path, "It holds no state dict: a mapping of names to tensors.")
+    return dict(state)
+
+
+def _unreadable(path: Path, detail: str) -> OperatorError:
+    first_line = detail.partition("\n")[0]
+    return OperatorError(
+        f"The weights file {path.name} cannot be read.",
+        first_line,
+        "Save it with torch.save(model.state_dict(), path) or as safetensors, or remove it.",
+    )
+
+
+def _misfit(path: Path, backbone: Backbone, detail: str) -> OperatorError:
+    return OperatorError(
+        f"The weights file {path.name} does not fit {backbone.title}.",
+        f"{detail}.",
+        "Rename it after the network it belongs to, or remove it.",
+    )
+
+
+def _find_placed(backbone: Backbone, folders: Sequence[Path]) -> Path | None:
+    """The first file named after the backbone, and not after one whose name holds the backbone's.
+
+    "wide_resnet50_2.pth" and "vgg16_bn.pth" are no weights of resnet50 and vgg16: the longest name
+    of a torchvision model within the file's name decides.
+    """
+    builders = sorted(import_torchvision().models.list_models(), key=len, reverse=True)
+    for folder in folders:
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.suffix.lower() in _SUFFIXES and path.is_file():
+                stem = path.stem.lower()
+                if next((name for name in builders if name in stem), None) == backbone.builder:
+                    return path
+    return None
+
+
+def _resolved(backbone: Backbone, source: Source, path: Path) -> ResolvedWeights:
+    log.info("weights of %s: %s (%s)", backbone.name, path, source)
+    return ResolvedWeights(
+        asked_backbone=backbone.name,
+        backbone=backbone.name,
+        source=source,
+        path=path,
+        sha256=_sha256(path),
+    )
+
+
+def _torch_cache() -> Path:
+    import torch
+
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _expected_digits(path: Path) -> str:
+    """The first digits of the hash, which torchvision writes into the file's name."""
+    match = re.search(r"-([0-9a-f]{8,})\.", path.name)
+    if match is None:
+        raise ValueError(f"{path.name} does not carry its hash: expected name-<8 digits>.pth")
+    return match.group(1)
+
+
+def _hash_matches(path: Path) -> bool:
+    return _sha256(path).startswith(_expected_digits(path))
+
+
+class _WrongHashError(Exception):
+    pass
+
+
+def _download(
+    url: str,
+    target: Path,
+    *,
+    timeout_s: float,
+    on_progress: Callable[[float, str], None] | None,
+) -> None:
+    """Fetch a file beside its place, check its hash, then move it there.
+
+    torch.hub would do the same without a time limit, and hang where a firewall drops packets.
+    """
+    digits = _expected_digits(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    digest = hashlib.sha256()
+    try:
+        with urllib.request.urlopen(url, timeout=timeout_s) as response, beside.open("wb") as file:
+            n_bytes = int(response.headers.get("Content-Length") or 0)
+            while block := response.read(_DOWNLOAD_BLOCK_BYTES):
+                file.write(block)
+                digest.update(block)
+                if on_progress is not None and n_bytes:
+                    on_progress(min(1.0, file.tell() / n_bytes), f"Downloading {target.name}")
+        if not digest.hexdigest().startswith(digits):
+            raise _WrongHashError(f"{url} has hash {digest.hexdigest()[:8]}, expected {digits}")
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _random(backbone: Backbone, *, seed: int, reason: str) -> ResolvedWeights:
+    return ResolvedWeights(
+        asked_backbone=backbone.name,
+        backbone=backbone.name,
+        source="random",
+        path=None,
+        sha256=hashlib.sha256(f"random {backbone.builder} seed={seed}".encode()).hexdigest(),
+        seed=seed,
+        notice=(
+            f"No weights of {backbone.title} were found, and {reason}. These features come from "
+            "a random network that has learned nothing: good for trying the workflow, not for "
+            "judging images. Place a weights file in the workspace's weights folder, or go online "
+            "once, and embed again."
+        ),
+    )
+
+
+def _random_network(backbone: Backbone, *, seed: int) -> nn.Module:
+    """A random network whose features tell images apart.
+
+    With the statistics that batch normalisation begins with, 0 and 1, the activations of an
+    untrained MobileNet-V2 shrink to 1e-10 on their way, so they are measured once, on noise.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build_network(backbone)
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = None  # the mean over all batches: here of the only one
+        with torch.no_grad():
+            network.train()(_noise_images(8, backbone.input_size_px))
+    return network
+
+
+def _noise_images(n: int, size_px: int) -> torch.Tensor:
+    """Noise from coarse to fine, as photographs have it, of about unit variance."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    octaves = [torch.randn(n, 3, cells, cells) for cells in (4, 16, 64, size_px)]
+    images = [interpolate(octave, size=(size_px, size_px), mode="bilinear") for octave in octaves]
+    return torch.stack(images).sum(dim=0) / len(images) ** 0.5

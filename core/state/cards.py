@@ -1,0 +1,67 @@
+"""What is known of one image, in the few lines that a hover card has room for."""
+
+from typing import Any
+
+import numpy as np
+
+from core.errors import OperatorError
+from core.state import catalog, colourings, runs
+from core.state.workspace import Workspace
+
+_ORIGINS = {"human": " (by a person)", "automatic": " (by a model)"}
+
+
+def describe_image(
+    workspace: Workspace,
+    image_id: int,
+    *,
+    projection: str | None = None,
+    colouring: str | None = None,
+) -> dict[str, Any]:
+    """Title and (name, value) rows of one image, as JSON values.
+
+    Args:
+        projection: the map it is shown on; its newest clustering is then among the rows.
+        colouring: what the map is coloured by, whose value is then among the rows.
+
+    Raises:
+        OperatorError: there is no such image.
+    """
+    image = catalog.get_image(workspace, image_id)
+    label = (image.label or "unlabelled") + _ORIGINS.get(image.label_origin or "", "")
+    rows = [["Label", label], ["Split", image.split or "none"]]
+    shown = _newest_clustering(workspace, projection) if projection else []
+    if colouring and colouring not in ("label", "split", *shown):
+        shown.append(colouring)
+    for name in shown:
+        rows += _row(workspace, image_id, name)
+    if image.excluded:
+        rows.append(["Training", "excluded"])
+    rows += [[name, _shown(value)] for name, value in image.attributes.items()]
+    rows.append(["Size", f"{image.width} x {image.height}"])
+    if image.condition != "ok":
+        rows.append(["File", image.condition])
+    return {"title": image.name, "rows": rows}
+
+
+def _newest_clustering(workspace: Workspace, projection: str) -> list[str]:
+    shown = runs.find_run(workspace, projection)
+    embedding = runs.find_run(workspace, shown.parent_id or "") if shown else None
+    newest = colourings.clusterings_of(workspace, embedding)[:1] if embedding else []
+    return [f"{what}:{run.id}" for run in newest for what in ("cluster", "distance")]
+
+
+def _row(workspace: Workspace, image_id: int, colouring: str) -> list[list[str]]:
+    if colouring.startswith("attribute:"):
+        return []  # every attribute has its row already
+    try:
+        one = colourings.colour(workspace, np.array([image_id]), colouring)
+    except (OperatorError, ValueError):
+        return []  # a clustering deleted while its map is open
+    if one.is_score:
+        return [[one.title, _shown(float(one.values[0]))]]
+    return [[one.title, one.categories[0].name]]
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

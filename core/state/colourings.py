@@ -1,0 +1,171 @@
+"""What the points of a map can be coloured by: one value an image, and what the values mean."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.errors import OperatorError
+from core.state import catalog, runs
+from core.state.runs import Run
+from core.state.workspace import Workspace
+
+NO_CATEGORY = 255
+_MOST_CATEGORIES = 60  # a legend with more is no legend
+
+_TITLES = {
+    "label": "Label",
+    "split": "Split",
+    "label_origin": "Labelled by",
+    "excluded": "Excluded from training",
+    "queued": "In triage",
+    "brightness": "Brightness",
+    "contrast": "Contrast",
+    "sharpness": "Sharpness",
+}
+
+
+@dataclass(frozen=True)
+class Category:
+    """One entry of a legend; `place` fixes its colour, None means "no value"."""
+
+    name: str
+    place: int | None
+    count: int
+
+
+@dataclass(frozen=True)
+class Colouring:
+    """Values for the points of one projection, in their order.
+
+    Attributes:
+        name: what the colouring is asked for by.
+        title: what a person calls it.
+        is_score: whether `values` are numbers; categories otherwise.
+        values: float32 (n_images,), NaN where there is none; or uint8 (n_images,), a place in
+            `categories`, 255 where there is none.
+        categories: the legend; empty for scores.
+        low: smallest value of a score.
+        high: largest value of a score.
+    """
+
+    name: str
+    title: str
+    is_score: bool
+    values: np.ndarray
+    categories: tuple[Category, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+
+
+def list_colourings(workspace: Workspace, embedding: Run) -> dict[str, str]:
+    """Title by name, of every colouring that images of this embedding have."""
+    found = {name: _TITLES[name] for name in ("label", "split")}
+    for clustering in clusterings_of(workspace, embedding):
+        what = f"k-means, k = {clustering.result['n_clusters']}"
+        where = "" if clustering.config["space"] == "latent" else ", on a map"
+        found[f"cluster:{clustering.id}"] = f"Cluster ({what}{where})"
+        found[f"distance:{clustering.id}"] = f"Distance to cluster centre ({what}{where})"
+    found |= {f"attribute:{name}": name for name in catalog.list_attributes(workspace)}
+    more = ("label_origin", "excluded", "queued", *catalog.QUALITY_MEASURES)
+    return found | {name: _TITLES[name] for name in more}
+
+
+def clusterings_of(workspace: Workspace, embedding: Run) -> list[Run]:
+    """Clusterings of an embedding or of one of its maps, newest first."""
+    maps = {run.id for run in runs.list_runs(workspace, "projection", parent_id=embedding.id)}
+    return [
+        run
+        for run in runs.list_runs(workspace, "clustering")
+        if run.parent_id == embedding.id or run.parent_id in maps
+    ]
+
+
+def colour(workspace: Workspace, image_ids: np.ndarray, name: str) -> Colouring:
+    """The values of one colouring for `image_ids`, in their order.
+
+    Raises:
+        OperatorError: the clustering it names is gone.
+        ValueError: there is no such colouring.
+    """
+    kind, _, rest = name.partition(":")
+    if kind == "cluster":
+        return _by_cluster(workspace, image_ids, name, rest)
+    if kind == "distance":
+        values = _of_clustering(workspace, image_ids, rest, "distances", np.float32, np.nan)
+        return _score(name, "Distance to cluster centre", values)
+    values = catalog.column(workspace, image_ids, name)
+    if name in catalog.QUALITY_MEASURES:
+        return _score(name, _TITLES[name], _as_numbers(values))
+    if kind == "attribute":
+        if catalog.list_attributes(workspace).get(rest) == "number":
+            return _score(name, rest, _as_numbers(values))
+        return _category(name, rest, [_text(value) for value in values])
+    if name == "label":
+        return _category(name, "Label", values, order=catalog.list_classes(workspace))
+    if name == "split":
+        return _category(name, "Split", values, order=catalog.SPLITS)
+    if name in ("excluded", "queued"):
+        words = ["yes" if value else "no" for value in values]
+        return _category(name, _TITLES[name], words, order=("no", "yes"))
+    return _category(name, _TITLES.get(name, name), [_text(value) for value in values])
+
+
+def _by_cluster(workspace: Workspace, image_ids: np.ndarray, name: str, run_id: str) -> Colouring:
+    places = _of_clustering(workspace, image_ids, run_id, "labels", np.int64, -1)
+    words = [None if place < 0 else str(place) for place in places.tolist()]
+    order = [str(place) for place in range(int(places.max(initial=-1)) + 1)]
+    return _category(name, "Cluster", words, order=order)
+
+
+def _of_clustering(
+    workspace: Workspace,
+    image_ids: np.ndarray,
+    run_id: str,
+    array: str,
+    dtype: type,
+    missing: float,
+) -> np.ndarray:
+    """A clustering's values for these images, which need not be the clustered ones."""
+    run = runs.find_run(workspace, run_id)
+    if run is None:
+        raise OperatorError("That clustering has been deleted.", next_step="Choose another colour.")
+    clustered = runs.load_array(workspace, run, "image_ids", mapped=True)  # ascending in every run
+    values = runs.load_array(workspace, run, array, mapped=True)
+    rows = np.searchsorted(clustered, image_ids).clip(max=len(clustered) - 1)
+    return np.where(clustered[rows] == image_ids, values[rows], missing).astype(dtype)
+
+
+def _as_numbers(values: Sequence) -> np.ndarray:
+    return np.array([np.nan if value is None else float(value) for value in values], np.float32)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _score(name: str, title: str, values: np.ndarray) -> Colouring:
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    return Colouring(name, title, True, values.astype(np.float32), low=low, high=high)
+
+
+def _category(
+    name: str, title: str, words: Sequence[str | None], *, order: Sequence[str] = ()
+) -> Colouring:
+    """Number the words by `order`, then by frequency; what finds no room is "other"."""
+    counts = Counter(words)
+    n_none = counts.pop(None, 0)
+    rest = [word for word, _ in counts.most_common() if word not in order]
+    places = {word: place for place, word in enumerate([*order, *rest])}
+    shown = sorted((w for w in counts if w is not None), key=lambda word: places[word])
+    shown, other = shown[:_MOST_CATEGORIES], shown[_MOST_CATEGORIES:]
+    rows = {word: row for row, word in enumerate(shown)}
+    categories = [Category(word, places[word], counts[word]) for word in shown]
+    if other or n_none:
+        n_other = sum(counts[word] for word in other) + n_none
+        categories.append(Category("other or none" if other else "none", None, n_other))
+    last = len(categories) - 1 if other or n_none else NO_CATEGORY
+    values = np.array([rows.get(word, last) if word else last for word in words], np.uint8)
+    return Colouring(name, title, False, values, tuple(categories))
