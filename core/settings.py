@@ -43,7 +43,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the `LACQUER_*` variables.
 
     Raises:
-        ValueError: a number cannot be read as one, or is not positive and finite; the variable is named.
+        ValueError: a number is not one, or not positive and finite; the variable is named.
     """
     env = os.environ if environ is None else environ
 

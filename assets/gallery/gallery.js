@@ -28,7 +28,7 @@ class Gallery {
     this.timers = {};
     this.lightbox = new Lightbox({
       onShow: (item) => this.onShown(item),
-      onClose: () => this.onClosed(),
+      onClose: (item) => this.onClosed(item),
       onToggle: (item) => this.toggle(item.id),
       onFindSimilar: (item) => this.findSimilar(item.id),
       isSelected: (item) => this.selected.has(item.id),
@@ -208,9 +208,9 @@ class Gallery {
     this.send("opened", item.id, 400);
   }
 
-  onClosed() {
+  onClosed(item) {
     this.send("opened", null, 400);
-    this.tiles.get(this.current)?.focus();
+    this.tiles.get(item?.id)?.focus();
   }
 
   // ---- keys and focus

@@ -36,7 +36,7 @@ export class Lightbox {
       ]),
     ]);
     this.node.addEventListener("keydown", (event) => this.onKey(event));
-    this.node.addEventListener("close", () => onClose());
+    this.node.addEventListener("close", () => onClose(this.items[this.at]));
     this.stage.addEventListener("wheel", (event) => this.onWheel(event), { passive: false });
     this.stage.addEventListener("pointerdown", (event) => this.onPointerDown(event));
     this.stage.addEventListener("pointermove", (event) => this.onPointerMove(event));

@@ -9,7 +9,7 @@ const PREFETCHED = 256;
 
 export class HoverCard {
   constructor() {
-    this.image = element("img", { class: "lq-card-image", alt: "", draggable: "false" });
+    this.image = element("img", { class: "lq-card-image", alt: "", draggable: "false", fetchpriority: "high" });
     this.image.addEventListener("load", () => {
       this.image.dataset.shown = this.image.dataset.id;
     });
@@ -85,6 +85,7 @@ export class HoverCard {
       const address = addressOf(template, id);
       if (this.prefetched.has(address)) continue;
       const image = new Image();
+      image.fetchPriority = "low"; // never before the image under the pointer
       image.src = address;
       this.prefetched.set(address, image);
       if (this.prefetched.size > PREFETCHED) this.prefetched.delete(this.prefetched.keys().next().value);

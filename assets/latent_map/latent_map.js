@@ -13,9 +13,12 @@ import { loadColours, loadPlotly, loadPoints, loadSelection } from "./resources.
 
 const PICK_RADIUS = 14; // px
 const CLICK_SLACK = 4; // px that a click may wander
+const PREFETCH_AFTER_MS = 50;
 const LASSO_STEP = 3; // px between two corners of a lasso, at first
 const LASSO_CORNERS = 512; // then every second corner goes, so that the outline stays small
 const VALUE_LIMIT = 18_000; // bytes of one selection as JSON
+const SLOW_REDRAW_MS = 70; // slower than this, a moving picture is slid and drawn anew at rest
+const SETTLE_MS = 120;
 const NONE = 255; // the category of a point without one
 const NONE_COLOR = "#8b929c";
 const SCORE_BINS = 32; // colours of a score; more are not told apart
@@ -104,7 +107,7 @@ class LatentMap {
     on(this.stage, "pointermove", (event) => this.onPointerMove(event));
     on(this.stage, "pointerup", (event) => this.onPointerUp(event));
     on(this.stage, "pointercancel", (event) => this.onPointerCancel(event));
-    on(this.stage, "pointerleave", () => this.hover(-1));
+    on(this.stage, "pointerleave", (event) => event.pointerType === "touch" || this.hover(-1));
     on(this.stage, "blur", () => this.hover(-1));
     on(this.stage, "dblclick", (event) => this.isTool(event) || this.fit());
     on(this.stage, "wheel", (event) => this.onWheel(event), { passive: false });
@@ -119,7 +122,7 @@ class LatentMap {
   destroy() {
     this.abort.abort();
     this.resizes.disconnect();
-    clearTimeout(this.sizeTimer);
+    [this.sizeTimer, this.settleTimer, this.prefetchTimer].forEach(clearTimeout);
     this.card.hide();
     window.Plotly?.purge(this.plot);
     this.root.remove();
@@ -295,17 +298,43 @@ class LatentMap {
   async follow() {
     while (this.moveDue) {
       await new Promise(requestAnimationFrame);
-      const resized = this.resizeDue && this.measure();
-      this.moveDue = this.resizeDue = false;
+      this.moveDue = false;
       if (!this.plot.layout || !this.root.isConnected) return;
-      const size = resized ? { width: this.camera.width, height: this.camera.height } : {};
-      await this.plotly.relayout(this.plot, {
-        ...size, "xaxis.range": this.camera.xRange, "yaxis.range": this.camera.yRange,
-      });
-      this.drawOverlays();
+      clearTimeout(this.settleTimer);
+      if (this.resizeDue || !(this.redrawMs > SLOW_REDRAW_MS)) {
+        await this.redraw();
+      } else {
+        this.slide();
+        this.settleTimer = setTimeout(() => this.redraw(), SETTLE_MS);
+      }
     }
+  }
+
+  async redraw() {
+    const started = performance.now();
+    const size = this.resizeDue && this.measure()
+      ? { width: this.camera.width, height: this.camera.height }
+      : {};
+    this.resizeDue = false;
+    await this.plotly.relayout(this.plot, {
+      ...size, "xaxis.range": this.camera.xRange, "yaxis.range": this.camera.yRange,
+    });
+    this.drawOverlays();
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      this.redrawMs = performance.now() - started; // with what the graphics process took
+    }));
     clearTimeout(this.sizeTimer);
     this.sizeTimer = setTimeout(() => this.adaptMarkers(), 200);
+  }
+
+  /** Moves the picture as drawn, where drawing anew is slow (no GPU): then it follows at once. */
+  slide() {
+    const { x, y, scale } = this.camera;
+    const right = (this.drawn.x - x) * scale;
+    const down = (y - this.drawn.y) * scale;
+    const moved = `translate(${right}px, ${down}px) scale(${scale / this.drawn.scale})`;
+    this.plot.style.transform = this.lit.canvas.style.transform = moved;
+    this.placeRing();
   }
 
   async adaptMarkers() {
@@ -324,6 +353,8 @@ class LatentMap {
   }
 
   drawOverlays() {
+    this.drawn = { x: this.camera.x, y: this.camera.y, scale: this.camera.scale };
+    this.plot.style.transform = this.lit.canvas.style.transform = "";
     const lit = this.selectedCount > 0;
     this.root.classList.toggle("lq-has-selection", lit);
     if (lit) {
@@ -360,6 +391,7 @@ class LatentMap {
   hover(row) {
     if (row === (this.hovered ?? -1)) return;
     this.hovered = row;
+    clearTimeout(this.prefetchTimer);
     const id = row < 0 ? null : this.points.ids[row];
     this.placeRing();
     this.link(LINK_HOVER, { id });
@@ -371,8 +403,7 @@ class LatentMap {
     const { left, top } = this.stage.getBoundingClientRect();
     const group = this.data.kind === "category" ? this.groupOf.get(this.category[row]) : null;
     this.card.show(id, left + px, top + py, group, this.data);
-    clearTimeout(this.prefetchTimer);
-    this.prefetchTimer = setTimeout(() => this.prefetchAround(row), 30);
+    this.prefetchTimer = setTimeout(() => this.prefetchAround(row), PREFETCH_AFTER_MS);
   }
 
   prefetchAround(row) {
@@ -382,7 +413,7 @@ class LatentMap {
       if (other !== row && near.length < 2000) near.push([distance, ids[other]]);
     });
     near.sort((a, b) => a[0] - b[0]);
-    this.card.prefetch(near.slice(0, 12).map(([, id]) => id), this.data.thumbnail_url);
+    this.card.prefetch(near.slice(0, 8).map(([, id]) => id), this.data.thumbnail_url);
   }
 
   placeRing() {

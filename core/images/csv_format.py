@@ -15,6 +15,7 @@ import math
 import os
 import posixpath
 import re
+import stat
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -114,13 +115,10 @@ def _candidate(row: _Row, attributes: Mapping[str, str | float], places: "_Place
 def _relative_path(cell: str) -> str:
     if not cell:
         raise _RowRefused("the path is empty")
-    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in cell):
-        found = (
-            "runs over several lines: a quote is not closed"
-            if "\n" in cell
-            else ("has control characters")
-        )
-        raise _RowRefused(f"the path {found}")
+    if not cell.isprintable() and any(unicodedata.category(c) in {"Cc", "Cs"} for c in cell):
+        if "\n" in cell:
+            raise _RowRefused("the path runs over several lines: a quote is not closed")
+        raise _RowRefused("the path has control characters")
     if _ABSOLUTE.match(cell):
         raise _RowRefused("the path is absolute; it must be relative to the table's folder")
     relative = posixpath.normpath(cell.replace("\\", "/"))
@@ -139,21 +137,27 @@ class _Places:
 
     def file(self, relative: str) -> Path:
         folder, name = posixpath.split(relative)
-        real_folder = self._resolved.get(folder)
         try:
-            if real_folder is None:
+            if folder not in self._resolved:
                 real_folder = os.path.realpath(self._base / folder)
+                self._check_inside(real_folder)
                 self._resolved[folder] = real_folder
-            path = Path(real_folder, name)
-            real = os.path.realpath(path) if path.is_symlink() else os.fspath(path)
-            if os.path.commonpath([real, self.root]) != self.root:
-                raise _RowRefused("a symbolic link to outside the table's folder")
-            if not path.is_file():
-                found = "a folder" if path.is_dir() else "not there"
-                raise _RowRefused(f"the file is {found}")
+            path = f"{self._resolved[folder]}/{name}"
+            mode = os.lstat(path).st_mode
+            if stat.S_ISLNK(mode):
+                self._check_inside(os.path.realpath(path))
+                mode = os.stat(path).st_mode  # noqa: PTH116
+        except (FileNotFoundError, NotADirectoryError):
+            raise _RowRefused("the file is not there") from None
         except OSError as error:
             raise _RowRefused(f"the file cannot be reached ({error.strerror})") from error
+        if not stat.S_ISREG(mode):
+            raise _RowRefused("this is a folder" if stat.S_ISDIR(mode) else "this is not a file")
         return self._base / relative
+
+    def _check_inside(self, real_path: str) -> None:
+        if os.path.commonpath([real_path, self.root]) != self.root:
+            raise _RowRefused("a symbolic link leads out of the table's folder")
 
 
 def _read_table(table: Path) -> tuple[list[str], list[_Row], list[Rejection]]:

@@ -120,6 +120,7 @@ def _link_refusal(entry: os.DirEntry[str], real_root: str) -> str | None:
     target = os.path.realpath(entry.path)
     if os.path.commonpath([target, real_root]) != real_root:
         return _LINK_OUT
-    if entry.is_dir():
+    # Unlike their namesakes elsewhere these two never raise, not for a link to itself either.
+    if os.path.isdir(target):  # noqa: PTH112
         return _LINK_TO_FOLDER
-    return None if entry.is_file() else _BROKEN_LINK
+    return None if os.path.isfile(target) else _BROKEN_LINK  # noqa: PTH113

@@ -1,6 +1,7 @@
 """Labels: what may a class be called, and which words are never a class?"""
 
 import unicodedata
+from functools import lru_cache
 
 MAX_LABEL_LENGTH = 80
 
@@ -9,6 +10,7 @@ MAX_LABEL_LENGTH = 80
 RESERVED_LABELS = ("multiple", "not_a_defect", "unusable")
 
 
+@lru_cache(maxsize=4096)
 def clean_label(text: str) -> str | None:
     """A label as it is stored: NFC, white space collapsed, control characters dropped.
 

@@ -112,12 +112,11 @@ def assign_splits(
     assigned = [""] * len(labels)
     for rows in largest_first:
         counts = Counter(labels[row] for row in rows)
-
-        def need(split: str, counts: Counter[str | None] = counts) -> tuple[float, float]:
+        need: dict[str, tuple[float, float]] = {}
+        for split in shares:
             of_labels = sum(n * lacking[split][c] / n_of_label[c] for c, n in counts.items())
-            return round(of_labels, 9), lacking_overall[split]
-
-        chosen = max(shares, key=need)
+            need[split] = (round(of_labels, 9), lacking_overall[split])
+        chosen = max(need, key=need.__getitem__)
         for row in rows:
             assigned[row] = chosen
         for label, n in counts.items():

@@ -100,9 +100,12 @@ class FeatureExtractor:
         """The network's input on its device: (n, 3, size, size), channels last in memory."""
         import torch
 
-        # The pixels lie channels last already: permuting copies nothing.
-        images = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float()
-        images.mul_(self._scale[:, None, None]).add_(self._shift[:, None, None])
+        # Whole rows of pixels at once, for three channels alone are too few to vectorise over.
+        n, height, width, channels = pixels.shape
+        rows = torch.from_numpy(pixels).to(self.device).view(n, height, width * channels).float()
+        rows.mul_(self._scale.repeat(width)).add_(self._shift.repeat(width))
+        # Channels last is how the pixels lie already: permuting copies nothing.
+        images = rows.view(pixels.shape).permute(0, 3, 1, 2)
         if not self._settled:
             self._settle(images)
         return images if self._fast is None else images.to(torch.bfloat16)
@@ -256,6 +259,9 @@ def decode_into(
 ) -> None:
     """Read an image, resize the whole of it to the network's square, write it into `pixels`.
 
+    JPEG's reduced-size decoding (Pillow's `draft`) would be twice as fast, but moves MobileNet-V2's
+    features of photographs to as low as cosine 0.994.
+
     Args:
         pixels: uint8 array (size, size, 3) to write to.
 
@@ -297,12 +303,25 @@ def available_cores() -> int:
 
 def _fused(network: nn.Module) -> nn.Module:
     """The network with each batch normalisation folded into the convolution before it."""
-    from torch import nn
-    from torch.fx.experimental.optimization import fuse
+    from torch import fx, nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
 
     if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
         return network
-    return fuse(network)
+    traced = fx.symbolic_trace(network)
+    modules = dict(traced.named_modules())
+    for node in list(traced.graph.nodes):
+        if node.op != "call_module" or not isinstance(modules[node.target], nn.BatchNorm2d):
+            continue
+        before = node.args[0]
+        if before.op == "call_module" and isinstance(modules[before.target], nn.Conv2d):
+            folded = fuse_conv_bn_eval(modules[before.target], modules[node.target])
+            traced.set_submodule(before.target, folded)
+            node.replace_all_uses_with(before)
+            traced.graph.erase_node(node)
+    traced.delete_all_unused_submodules()
+    traced.recompile()
+    return traced
 
 
 @dataclass(frozen=True)

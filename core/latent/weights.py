@@ -321,7 +321,7 @@ def _random_network(backbone: Backbone, *, seed: int) -> nn.Module:
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = None  # the mean over all batches: here of the only one
         with torch.no_grad():
-            network.train()(_noise_images(8, backbone.input_size_px))
+            network.train()(_noise_images(4, backbone.input_size_px))
     return network
 
 

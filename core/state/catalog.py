@@ -25,7 +25,14 @@ from core.state.schema import (
 from core.state.workspace import Workspace
 
 SPLITS = ("train", "validation", "calibration", "test")
-QUALITY_MEASURES = ("brightness", "contrast", "sharpness")
+QUALITY_MEASURES = (
+    "brightness",
+    "contrast",
+    "sharpness",
+    "saturation",
+    "dark_share",
+    "bright_share",
+)
 SORTS = ("newest", "oldest", "name", "label", *QUALITY_MEASURES)
 
 
@@ -133,9 +140,10 @@ def add_images(workspace: Workspace, import_id: int, found: Sequence[NewImage]) 
     if not found:
         return 0, 0
     with writing(workspace) as connection:
-        # One import stores at a time, else two could both find a content new. Classes come before
-        # any row of images, in the order in which `labels.relabel` takes them too.
-        connection.execute(sa.select(imports.c.id).with_for_update())
+        # One import stores at a time, else two could both find a content new: each holds the first
+        # import's row. Classes come before any row of images, as in `labels.relabel`.
+        first = sa.select(imports.c.id).order_by(imports.c.id).limit(1)
+        connection.execute(first.with_for_update())
         add_classes(connection, {image.label for image in found if image.label})
         known = _ids_by_sha256(connection, [image.sha256 for image in found])
         n_imported = 0
@@ -370,8 +378,19 @@ def column(workspace: Workspace, ids: np.ndarray, name: str) -> list[Any]:
         ValueError: there is no such column.
     """
     with reading(workspace) as connection:
-        values = {row[0]: row[1] for row in connection.execute(_column_query(name))}
+        values = {row[0]: row[1] for row in connection.execute(_column_query(connection, name))}
     return [values.get(image_id) for image_id in ids.tolist()]
+
+
+def quality_table(workspace: Workspace) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The ids of all measured images, and one float array (n_images,) a quality measure."""
+    query = sa.select(quality.c.image_id, *[quality.c[name] for name in QUALITY_MEASURES])
+    with reading(workspace) as connection:
+        rows = connection.execute(query.order_by(quality.c.image_id)).all()
+    table = np.array([tuple(row) for row in rows], dtype=float)
+    table = table.reshape(len(rows), 1 + len(QUALITY_MEASURES))
+    columns = {name: table[:, i] for i, name in enumerate(QUALITY_MEASURES, 1)}
+    return np.array([row[0] for row in rows], dtype=np.int64), columns
 
 
 def fingerprint(workspace: Workspace) -> str:
@@ -397,14 +416,15 @@ def list_attributes(workspace: Workspace) -> dict[str, str]:
     """Kind (`number` or `text`) by name, of the further columns that imports brought."""
     query = sa.select(attributes.c.name, attributes.c.kind).order_by(attributes.c.name)
     with reading(workspace) as connection:
-        return dict(connection.execute(query).tuples().all())
+        return dict(connection.execute(query).all())
 
 
 def attribute_values(workspace: Workspace, name: str, *, limit: int = 200) -> list[str]:
     """The different values of one attribute, sorted, for a filter's choices."""
-    value = images.c.attributes[name].as_string()
-    query = sa.select(value).where(value.is_not(None)).distinct().order_by(value).limit(limit)
     with reading(workspace) as connection:
+        value = _attribute(connection, name)
+        query = sa.select(value).select_from(images).where(value.is_not(None)).distinct()
+        query = query.order_by(value).limit(limit)
         return list(connection.execute(query).scalars())
 
 
@@ -467,7 +487,7 @@ def _image_values(image: NewImage, import_id: int) -> dict[str, Any]:
 
 def _ids_by_sha256(connection: sa.Connection, sha256s: Sequence[str]) -> dict[str, int]:
     query = sa.select(images.c.sha256, images.c.id).where(images.c.sha256.in_(sha256s))
-    return dict(connection.execute(query).tuples().all())
+    return dict(connection.execute(query).all())
 
 
 def _add_attributes(connection: sa.Connection, found: Sequence[NewImage]) -> None:
@@ -476,7 +496,7 @@ def _add_attributes(connection: sa.Connection, found: Sequence[NewImage]) -> Non
         for image in found
         for name, value in image.attributes.items()
     }
-    known = dict(connection.execute(sa.select(attributes.c.name, attributes.c.kind)).tuples().all())
+    known = dict(connection.execute(sa.select(attributes.c.name, attributes.c.kind)).all())
     for name, kind in kinds.items():
         if name not in known:
             connection.execute(attributes.insert().values(name=name, kind=kind))
@@ -516,10 +536,20 @@ def _conditions(connection: sa.Connection, chosen: ImageFilter) -> list[sa.Colum
     if chosen.text:
         conditions.append(images.c.name.icontains(chosen.text, autoescape=True))
     for name, value in chosen.attributes:
-        conditions.append(images.c.attributes[name].as_string() == value)
+        conditions.append(_attribute(connection, name) == value)
     if chosen.ids is not None:
         conditions.append(is_one_of(connection, images.c.id, chosen.ids))
     return conditions
+
+
+def _attribute(connection: sa.Connection, name: str) -> sa.ColumnElement[str]:
+    """An image's value of one attribute as text, whatever characters the name has."""
+    if connection.dialect.name == "postgresql":
+        return images.c.attributes[name].as_string()
+    # SQLite's JSON paths compare escaped names: "Fläche" would never be found.
+    entry = sa.func.json_each(images.c.attributes).table_valued("key", "value")
+    value = sa.select(sa.cast(entry.c.value, sa.Text)).where(entry.c.key == name)
+    return value.correlate(images).scalar_subquery()
 
 
 def _ordering(sort: str) -> list[sa.ColumnElement]:
@@ -533,7 +563,7 @@ def _ordering(sort: str) -> list[sa.ColumnElement]:
     return orders.get(sort) or [quality.c[sort].nulls_last(), newest]
 
 
-def _column_query(name: str) -> sa.Select:
+def _column_query(connection: sa.Connection, name: str) -> sa.Select:
     if name in ("label", "split", "label_origin", "excluded", "condition"):
         return sa.select(images.c.id, images.c[name])
     if name == "queued":
@@ -541,8 +571,8 @@ def _column_query(name: str) -> sa.Select:
     if name in QUALITY_MEASURES:
         return sa.select(quality.c.image_id, quality.c[name])
     if name.startswith("attribute:"):
-        path = images.c.attributes[name.removeprefix("attribute:")]
-        return sa.select(images.c.id, path.as_string())
+        value = _attribute(connection, name.removeprefix("attribute:"))
+        return sa.select(images.c.id, value)
     raise ValueError(f"{name!r} is no column of the images")
 
 

@@ -23,6 +23,9 @@ _TITLES = {
     "brightness": "Brightness",
     "contrast": "Contrast",
     "sharpness": "Sharpness",
+    "saturation": "Saturation",
+    "dark_share": "Share of black pixels",
+    "bright_share": "Share of white pixels",
 }
 
 

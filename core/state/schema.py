@@ -98,6 +98,9 @@ quality = Table(
     Column("brightness", Float, nullable=False),
     Column("contrast", Float, nullable=False),
     Column("sharpness", Float, nullable=False),
+    Column("saturation", Float, nullable=False),
+    Column("dark_share", Float, nullable=False),
+    Column("bright_share", Float, nullable=False),
 )
 
 attributes = Table(  # further columns of a CSV: filters and colourings

@@ -157,6 +157,9 @@ def upgrade() -> None:
         sa.Column("brightness", sa.Float(), nullable=False),
         sa.Column("contrast", sa.Float(), nullable=False),
         sa.Column("sharpness", sa.Float(), nullable=False),
+        sa.Column("saturation", sa.Float(), nullable=False),
+        sa.Column("dark_share", sa.Float(), nullable=False),
+        sa.Column("bright_share", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(["image_id"], ["images.id"], name=op.f("fk_quality_image_id")),
         sa.PrimaryKeyConstraint("image_id", name=op.f("pk_quality")),
     )

@@ -1,0 +1,101 @@
+"""Quick questions of pages that join what is stored with light computation; nothing here is a job.
+
+None of them loads torch, umap or pacmap.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from core.errors import OperatorError
+from core.images.quality import QualityFlag, flag_quality
+from core.latent.backbones import BACKBONES
+from core.latent.methods import Parameter
+from core.latent.neighbors import nearest
+from core.selection import MapSelection, Points, resolve_selection
+from core.state import catalog, colourings, runs, selections
+from core.state.runs import Run
+from core.state.workspace import Workspace
+
+
+def backbone_titles() -> Mapping[str, str]:
+    """Title by name of every network that can embed."""
+    return {name: backbone.title for name, backbone in BACKBONES.items()}
+
+
+def projection_methods() -> Mapping[str, tuple[str, str, tuple[Parameter, ...]]]:
+    """(title, what it shows, parameters) by name of every way to lay an embedding out."""
+    from core.latent.projection import METHODS
+
+    return {name: (m.title, m.shows, m.parameters) for name, m in METHODS.items()}
+
+
+def describe_run(run: Run) -> str:
+    """A run in the few words of a select box."""
+    if run.kind == "embedding":
+        weights = run.result["weights"]
+        random = ", random weights" if weights["source"] == "random" else ""
+        title = BACKBONES[weights["backbone"]].title
+        return f"{title}{random} · {run.n_images:,} images · {run.created_at[:16]}"
+    if run.kind == "projection":
+        method = projection_methods()[run.config["method"]][0]
+        trust = run.result["trustworthiness"]
+        return method if trust is None else f"{method} · trustworthiness {trust:.3f}"
+    space = "features" if run.config["space"] == "latent" else "map"
+    return f"K-means, k = {run.result['n_clusters']} on the {space}"
+
+
+def nearest_images(
+    workspace: Workspace, embedding: Run, image_id: int, *, n_neighbors: int
+) -> list[tuple[int, float]]:
+    """(image id, cosine distance) of the images nearest to one, nearest first.
+
+    Raises:
+        OperatorError: the embedding does not hold this image.
+    """
+    ids = runs.load_array(workspace, embedding, "image_ids", mapped=True)
+    row = int(np.searchsorted(ids, image_id))
+    if row == len(ids) or ids[row] != image_id:
+        raise OperatorError(
+            "This image has no features yet.", next_step="Embed the images again to include it."
+        )
+    vectors = runs.load_array(workspace, embedding, "vectors", mapped=True)
+    rows, distances = nearest(vectors, row, n_neighbors=n_neighbors)
+    return [(int(ids[i]), float(d)) for i, d in zip(rows, distances, strict=True)]
+
+
+def resolve_on_map(workspace: Workspace, selection: MapSelection) -> np.ndarray:
+    """int32 ids (n_selected,) of what a person selected on maps of this workspace.
+
+    A step that hid categories names their colouring as `<projection>/<colouring>`; it is resolved
+    with the categories as they are now.
+
+    Raises:
+        OperatorError: a map or a kept selection that it builds on is gone.
+    """
+
+    def points_of(projection: str) -> Points:
+        run = runs.get_run(workspace, projection)
+        places = runs.load_array(workspace, run, "coordinates")
+        ids = runs.load_array(workspace, run, "image_ids").astype(np.int32)
+        return Points(places[:, 0], places[:, 1], ids)
+
+    def categories_of(version: str) -> np.ndarray:
+        projection, _, rest = version.partition("/")
+        name = rest.rpartition("@")[0]
+        ids = runs.load_array(workspace, runs.get_run(workspace, projection), "image_ids")
+        return colourings.colour(workspace, ids, name).values
+
+    found = resolve_selection(
+        selection.steps,
+        points_for=points_of,
+        categories_for=categories_of,
+        stored_for=lambda digest: selections.load_selection(workspace, digest).astype(np.int32),
+    )
+    return np.intersect1d(found, catalog.image_ids(workspace)).astype(np.int32)
+
+
+def quality_flags(workspace: Workspace) -> list[tuple[int, QualityFlag]]:
+    """(image id, flag) of images that a person should look at before anything learns from them."""
+    ids, table = catalog.quality_table(workspace)
+    return [(int(ids[flag.row]), flag) for flag in flag_quality(table)]

@@ -1,0 +1,135 @@
+"""What the latent space is computed from: embed, draw a map, cluster; and what clustering said."""
+
+from typing import Any
+
+import streamlit as st
+
+from core import figures, queries
+from core.jobs.configs import ClusterImages, EmbedImages, ProjectEmbedding
+from core.latent.methods import Parameter
+from core.state import catalog, runs
+from core.state.runs import Run
+from core.state.workspace import Workspace
+from pages._shared import submit
+
+
+def show_compute(workspace: Workspace, embedding: Run | None) -> None:
+    """The three computations, folded away once there is something to see."""
+    has_map = embedding and runs.list_runs(workspace, "projection", parent_id=embedding.id)
+    with st.expander("Compute", icon=":material/tune:", expanded=not has_map):
+        embed, project, cluster = st.columns(3)
+        with embed:
+            _embed(workspace, embedding)
+        with project:
+            _project(workspace, embedding)
+        with cluster:
+            _cluster(workspace, embedding)
+
+
+def show_clustering(workspace: Workspace, embedding: Run) -> None:
+    """The newest sweep of k: silhouette and elbow."""
+    swept = [
+        run
+        for run in runs.list_runs(workspace, "clustering")
+        if run.result["sweep"] and run.parent_id == embedding.id
+    ]
+    if not swept:
+        return
+    sweep, chosen = swept[0].result["sweep"], swept[0].result["n_clusters"]
+    with st.expander(
+        f"How many clusters? The sweep chose k = {chosen}", icon=":material/bar_chart:"
+    ):
+        silhouettes, elbow = figures.sweep_of_k(sweep["rows"], chosen=chosen)
+        left, right = st.columns(2)
+        left.plotly_chart(silhouettes, key="latent_space.silhouettes")
+        right.plotly_chart(elbow, key="latent_space.elbow")
+        st.caption(
+            f"The best silhouette is at k = {sweep['best_silhouette_k']}, the elbow of the inertia "
+            f"at k = {sweep['elbow_k']}. Neither knows what a defect is: look at the images."
+        )
+
+
+def _embed(workspace: Workspace, embedding: Run | None) -> None:
+    st.markdown("##### 1 · Features")
+    titles = queries.backbone_titles()
+    backbone = st.selectbox(
+        "Network", list(titles), format_func=titles.__getitem__, key="latent_space.backbone"
+    )
+    st.caption("Its penultimate layer; images that it has seen already cost nothing.")
+    if st.button(
+        "Embed the images",
+        type="secondary" if embedding else "primary",
+        key="latent_space.embed",
+    ):
+        submit(workspace, EmbedImages(backbone=backbone))
+        st.rerun()
+    if embedding:
+        n_missing = catalog.count_images(workspace) - embedding.n_images
+        if n_missing > 0:
+            st.caption(f":orange[{n_missing:,} images have no such features yet.]")
+
+
+def _project(workspace: Workspace, embedding: Run | None) -> None:
+    st.markdown("##### 2 · Map")
+    methods = queries.projection_methods()
+    method = st.selectbox(
+        "Method",
+        list(methods),
+        index=list(methods).index("umap"),
+        format_func=lambda name: methods[name][0],
+        key="latent_space.method",
+    )
+    _, shows, parameters = methods[method]
+    st.caption(shows)
+    with st.popover("Parameters", icon=":material/settings:"):
+        values = {p.name: _parameter(p, f"latent_space.{method}.{p.name}") for p in parameters}
+        seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="latent_space.seed")
+    if st.button(
+        "Draw the map",
+        type="primary" if embedding else "secondary",
+        disabled=embedding is None,
+        key="latent_space.project",
+    ):
+        assert embedding is not None  # the button is disabled without one
+        config = ProjectEmbedding(embedding.id, method, tuple(values.items()), int(seed))
+        submit(workspace, config)
+        st.rerun()
+
+
+def _cluster(workspace: Workspace, embedding: Run | None) -> None:
+    st.markdown("##### 3 · Clusters")
+    maps = runs.list_runs(workspace, "projection", parent_id=embedding.id) if embedding else []
+    spaces = {"": "the features"} | {run.id: f"the map {queries.describe_run(run)}" for run in maps}
+    space = st.selectbox(
+        "K-means on", list(spaces), format_func=spaces.__getitem__, key="latent_space.space"
+    )
+    if space:
+        st.caption(":orange[Distances on a map are the picture's, not the images'.]")
+    sweep = st.toggle("Choose k by a sweep", value=True, key="latent_space.sweep")
+    k = st.number_input("Clusters", 1, 100, 4, disabled=sweep, key="latent_space.k")
+    if st.button("Cluster", disabled=embedding is None, key="latent_space.cluster"):
+        assert embedding is not None  # the button is disabled without one
+        submit(workspace, ClusterImages(space or embedding.id, n_clusters=0 if sweep else int(k)))
+        st.rerun()
+
+
+def _parameter(parameter: Parameter, key: str) -> Any:
+    if parameter.choices:
+        return st.selectbox(
+            parameter.title,
+            parameter.choices,
+            index=parameter.choices.index(str(parameter.default)),
+            help=parameter.explanation,
+            key=key,
+        )
+    kind: Any = type(parameter.default)
+    value: Any = parameter.default
+    return st.number_input(
+        parameter.title,
+        min_value=kind(parameter.minimum),
+        max_value=kind(parameter.maximum),
+        value=value,
+        step=kind(parameter.step),
+        help=parameter.explanation,
+        key=key,
+    )

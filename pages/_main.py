@@ -1,0 +1,58 @@
+"""The script that Streamlit runs: page set-up, log-in, navigation, then the chosen page."""
+
+import streamlit as st
+
+from core.errors import OperatorError
+from core.settings import PROJECT_ROOT
+from pages._access import current_person, login_is_configured
+from pages._shared import keep_name, show_error, show_sidebar
+
+ASSETS = PROJECT_ROOT / "assets"
+PAGES = PROJECT_ROOT / "pages"
+
+# A local icon: with the page's own, the browser would ask a font host for it.
+st.set_page_config(page_title="Lacquer", page_icon=str(ASSETS / "favicon.png"), layout="wide")
+st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
+
+if login_is_configured() and current_person() is None:
+    st.navigation([st.Page(lambda: None, title="Log in")], position="hidden")
+    st.header("Lacquer")
+    st.write("Surface defects, triaged by eye and by latent space.")
+    st.button("Log in", type="primary", on_click=st.login, key="main.login")
+    st.stop()
+
+page = st.navigation(
+    {
+        "": [
+            st.Page(PAGES / "overview.py", title="Overview", icon=":material/home:", default=True)
+        ],
+        "Analyse": [
+            st.Page(
+                PAGES / "dataset.py",
+                title="Dataset",
+                icon=":material/photo_library:",
+                url_path="dataset",
+            ),
+            st.Page(
+                PAGES / "latent_space.py",
+                title="Latent space",
+                icon=":material/scatter_plot:",
+                url_path="latent_space",
+            ),
+        ],
+        "Follow": [
+            st.Page(
+                PAGES / "activity.py",
+                title="Activity",
+                icon=":material/history:",
+                url_path="activity",
+            )
+        ],
+    }
+)
+keep_name()
+show_sidebar()
+try:
+    page.run()
+except OperatorError as error:
+    show_error(error)

@@ -1,0 +1,158 @@
+"""A map of a projection with its colours, and the selection that all maps of a page share."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from core import queries
+from core.errors import OperatorError
+from core.palette import (
+    SCORE_COLOURS,
+    SPLIT_COLOURS,
+    UNKNOWN_COLOUR,
+    category_colour,
+    category_symbol,
+)
+from core.routes import PREFIX
+from core.selection import parse_selection
+from core.state import catalog, runs, selections
+from core.state.colourings import Category as Legend
+from core.state.colourings import Colouring, colour, list_colourings
+from core.state.runs import Run
+from core.state.workspace import Workspace
+from pages._latent_map import Category, Resource, ScoreScale, StoredSelection, latent_map
+from pages._shared import image_urls
+
+_SELECTION = "latent_space.selection"  # (digest, seq of the map's message or None)
+
+
+def show_map(
+    workspace: Workspace, embedding: Run, projections: Sequence[Run], *, place: str, height: int
+) -> None:
+    """One map with its choices; `place` tells the maps of a page apart."""
+    by_id = {run.id: run for run in projections}
+    titles = list_colourings(workspace, embedding)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.selectbox(
+            "Map",
+            list(by_id),
+            index=min(int(place == "right"), len(by_id) - 1),
+            format_func=lambda run: queries.describe_run(by_id[run]),
+            key=f"latent_space.map.{place}",
+            bind="query-params",
+        )
+        colour_by = st.selectbox(
+            "Colour by",
+            list(titles),
+            format_func=titles.__getitem__,
+            key=f"latent_space.colour.{place}",
+            bind="query-params",
+        )
+    projection = by_id[chosen]
+    version = catalog.fingerprint(workspace)
+    shown = _legend(workspace, projection.id, colour_by, version)
+    address = f"{PREFIX.lstrip('/')}/{workspace.uid}"
+    key = f"latent_space.points.{place}"
+    latent_map(
+        points=Resource(f"{address}/points/{projection.id}", projection.id),
+        colours=Resource(
+            f"{address}/colours/{projection.id}?by={colour_by}&v={version}",
+            f"{projection.id}/{colour_by}@{version}",
+        ),
+        legend=_scale(shown) if shown.is_score else _categories(shown),
+        title="",
+        note=_note(projection),
+        group=embedding.id,
+        height=height,
+        selection=_stored(workspace),
+        on_change=lambda: _take_selection(workspace, key),
+        key=key,
+        **image_urls(workspace, map=projection.id, by=colour_by),
+    )
+    for note in projection.result["notes"]:
+        st.caption(note)
+
+
+def selected_ids(workspace: Workspace) -> np.ndarray:
+    """int64 ids of the images that are selected, of those that are still there."""
+    digest, _ = _held()
+    if not digest:
+        return np.empty(0, np.int64)
+    try:
+        return selections.load_selection(workspace, digest)
+    except OperatorError as error:
+        clear_selection()
+        st.toast(str(error))
+        return np.empty(0, np.int64)
+
+
+def clear_selection() -> None:
+    """Select nothing."""
+    _hold("", None)
+
+
+def _held() -> tuple[str, int | None]:
+    return st.session_state.get(_SELECTION) or (st.query_params.get("selected", ""), None)
+
+
+def _hold(digest: str, seq: int | None) -> None:
+    st.session_state[_SELECTION] = (digest, seq)
+    if digest:
+        st.query_params["selected"] = digest
+    else:
+        st.query_params.pop("selected", None)
+
+
+def _take_selection(workspace: Workspace, key: str) -> None:
+    try:
+        selection = parse_selection(st.session_state[key]["selection"])
+        ids = queries.resolve_on_map(workspace, selection)
+    except (OperatorError, ValueError) as error:
+        st.toast(str(error), icon=":material/error:")
+        return
+    digest = selections.save_selection(workspace, ids) if len(ids) else ""
+    _hold(digest, selection.seq)
+
+
+def _stored(workspace: Workspace) -> StoredSelection | None:
+    digest, seq = _held()
+    if not digest:
+        return None
+    url = f"{PREFIX.lstrip('/')}/{workspace.uid}/selection/{digest}"
+    return StoredSelection(url, digest, seq)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _legend(_workspace: Workspace, projection: str, colour_by: str, version: str) -> Colouring:
+    run = runs.get_run(_workspace, projection)
+    return colour(_workspace, runs.load_array(_workspace, run, "image_ids"), colour_by)
+
+
+def _categories(colouring: Colouring) -> list[Category]:
+    return [
+        Category(entry.name, _colour(colouring, entry), entry.count, _symbol(entry))
+        for entry in colouring.categories
+    ]
+
+
+def _colour(colouring: Colouring, entry: Legend) -> str:
+    if entry.place is None:
+        return UNKNOWN_COLOUR
+    if colouring.name == "split":
+        return SPLIT_COLOURS[entry.name]
+    return category_colour(entry.place)
+
+
+def _symbol(entry: Legend) -> str:
+    return "circle" if entry.place is None else category_symbol(entry.place)
+
+
+def _scale(colouring: Colouring) -> ScoreScale:
+    return ScoreScale(colouring.title, colouring.low, colouring.high, SCORE_COLOURS)
+
+
+def _note(projection: Run) -> str:
+    trust = projection.result["trustworthiness"]
+    method = queries.projection_methods()[projection.config["method"]][0]
+    return method if trust is None else f"{method} · trustworthiness {trust:.3f}"

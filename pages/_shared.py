@@ -1,0 +1,299 @@
+"""What several pages show: header, workspace, next step, jobs, one person's last change."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import streamlit as st
+
+from core.errors import OperatorError
+from core.jobs import queue
+from core.jobs.configs import JobConfig
+from core.jobs.steps import title as job_title
+from core.routes import PREFIX
+from core.settings import PROJECT_ROOT, load_settings
+from core.state import job_rows, labels
+from core.state.job_rows import Job
+from core.state.labels import Batch
+from core.state.workspace import Workspace, list_workspaces, open_workspace
+from pages._access import Person, clean_person, current_person, login_is_configured, name_cookie
+from pages._access import require as require_role
+
+_write_cookie = st.components.v2.component(
+    "lacquer.name_cookie",
+    js="export default function ({ data }) { document.cookie = data.cookie; }",
+)
+
+
+def page_header(title: str, subtitle: str = "") -> None:
+    """The page's title, and who is at the screen."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.header(title, anchor=False)
+        _show_person()
+    if subtitle:
+        st.caption(subtitle)
+    _show_last_change()
+
+
+def current_workspace() -> Workspace:
+    """The workspace that this person works in; the page stops where there is none yet."""
+    workspace = find_current_workspace()
+    if workspace is None:
+        next_step("There is no workspace yet.", page="overview.py", label="Make one")
+        st.stop()
+    return workspace
+
+
+def find_current_workspace() -> Workspace | None:
+    """The workspace of this session, of the link, of the settings, or the first by name."""
+    known = {workspace.uid: workspace for workspace in list_workspaces()}
+    first = load_settings().workspace
+    preferred = [
+        st.session_state.get("workspace_uid"),
+        st.query_params.get("ws"),
+        *(uid for uid, workspace in known.items() if workspace.path == first),
+        *known,
+    ]
+    uid = next((uid for uid in preferred if uid in known), None)
+    if uid is None:
+        return None
+    enter_workspace(uid)
+    return open_workspace(known[uid].path)
+
+
+def enter_workspace(uid: str) -> None:
+    """Make this workspace the session's, and name it in the page's address."""
+    st.session_state.workspace_uid = uid
+    st.query_params["ws"] = uid
+
+
+def show_sidebar() -> None:
+    """The choice of workspace, below the navigation."""
+    known = {workspace.uid: workspace.name for workspace in list_workspaces()}
+    current = find_current_workspace()
+    if current is None:
+        return
+    with st.sidebar:
+        chosen = st.selectbox(
+            "Workspace",
+            list(known),
+            index=list(known).index(current.uid),
+            format_func=lambda uid: known[uid],
+            key=f"shared.workspace.{current.uid}",
+        )
+    if chosen != current.uid:
+        forget_view()
+        enter_workspace(chosen)
+        st.rerun()
+
+
+def forget_view() -> None:
+    """Drop what was chosen for one workspace before another is shown."""
+    for key in list(st.session_state):
+        if str(key).partition(".")[0] in ("dataset", "latent_space", "activity", "last_change"):
+            del st.session_state[key]
+
+
+def acting(role: str = "operator") -> Person:
+    """The person whose name goes on a change; asked for where it is not known yet.
+
+    Raises:
+        OperatorError: this person may not do what needs `role`.
+    """
+    if current_person() is None:
+        _ask_name()
+        st.stop()
+    return require_role(role)
+
+
+def next_step(text: str, *, page: str = "", label: str = "") -> None:
+    """An empty state: what is missing, and the one thing to do about it."""
+    with st.container(border=True):
+        st.markdown(f"##### {text}")
+        if page:
+            st.page_link(
+                PROJECT_ROOT / "pages" / page, label=label, icon=":material/arrow_forward:"
+            )
+
+
+def show_error(error: OperatorError) -> None:
+    """A problem that the person can mend."""
+    st.error(f"**{plain(error.title)}**  \n{plain(error.detail)}", icon=":material/error:")
+    if error.next_step:
+        st.caption(f"Next: {plain(error.next_step)}")
+
+
+class ImageUrls(TypedDict):
+    """Addresses of one image's pictures and facts, with `{id}` for its id."""
+
+    thumbnail_url: str
+    preview_url: str
+    card_url: str
+
+
+def image_urls(workspace: Workspace, **card: str) -> ImageUrls:
+    """Addresses of thumbnails, previews and cards; `card` is what a card is asked besides."""
+    base = f"{PREFIX.lstrip('/')}/{workspace.uid}"
+    query = "&".join(f"{name}={value}" for name, value in card.items())
+    return {
+        "thumbnail_url": f"{base}/thumbnail/{{id}}",
+        "preview_url": f"{base}/preview/{{id}}",
+        "card_url": f"{base}/card/{{id}}" + (f"?{query}" if query else ""),
+    }
+
+
+def submit(workspace: Workspace, config: JobConfig, *, role: str = "data scientist") -> Job:
+    """Start a job in this person's name."""
+    job = queue.submit(workspace, config, actor=acting(role).name)
+    st.toast(f"{config.title}: job {job.id} is in the queue", icon=":material/play_circle:")
+    return job
+
+
+def show_jobs(workspace: Workspace, kinds: Sequence[str] = ()) -> None:
+    """Progress of the active jobs of these kinds (of all, where none is named), by itself.
+
+    When one ends, the whole page runs again, so that its result appears.
+    """
+    active = [job for job in queue.look_after(workspace) if _is_shown(job, kinds)]
+    if not active:
+        return
+    st.fragment(_poll_jobs, run_every=1.0)(workspace, tuple(kinds), frozenset(j.id for j in active))
+
+
+def show_job_result(workspace: Workspace, kind: str) -> None:
+    """Say so where the newest job of a kind failed, until another is started."""
+    newest = next(
+        (job for job in job_rows.list_jobs(workspace, limit=50) if job.kind == kind), None
+    )
+    if newest and newest.status == "failed" and newest.error:
+        error = newest.error
+        show_error(OperatorError(error["title"], error["detail"], error["next_step"]))
+
+
+def changed(workspace: Workspace, batch: Batch, text: str) -> None:
+    """Remember a change, so that the page offers to undo it."""
+    st.session_state["last_change"] = (workspace.uid, batch.id, batch.n_changes, text)
+
+
+def _poll_jobs(workspace: Workspace, kinds: tuple[str, ...], before: frozenset[int]) -> None:
+    active = [job for job in queue.look_after(workspace) if _is_shown(job, kinds)]
+    if before - {job.id for job in active}:
+        st.rerun()
+    for job in active:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.progress(job.progress, text=describe_progress(job))
+            st.button(
+                "Cancel",
+                icon=":material/stop_circle:",
+                key=f"shared.cancel.{job.id}",
+                on_click=cancel_job,
+                args=(workspace, job.id),
+                disabled=job.cancel_requested,
+            )
+
+
+def cancel_job(workspace: Workspace, job_id: int) -> None:
+    """Ask a job to stop; for use as a callback."""
+    queue.cancel(workspace, job_id)
+
+
+def resume_job(workspace: Workspace, job_id: int) -> None:
+    """Let a job go on that has stopped; for use as a callback."""
+    try:
+        queue.resume(workspace, job_id)
+    except OperatorError as error:
+        st.toast(str(error), icon=":material/error:")
+
+
+def describe_progress(job: Job) -> str:
+    """What a job is at, in a line."""
+    if job.cancel_requested:
+        return f"**{job_title(job.kind)}** · stopping"
+    if job.status == "running":
+        return f"**{job_title(job.kind)}** · {job.step or 'starting'} · {job.progress:.0%}"
+    return f"**{job_title(job.kind)}** · waiting"
+
+
+def _is_shown(job: Job, kinds: Sequence[str]) -> bool:
+    return job.is_active and (not kinds or job.kind in kinds)
+
+
+def _show_person() -> None:
+    person = current_person()
+    label = person.name if person else "Your name"
+    with st.popover(label, icon=":material/person:", width="content"):
+        if login_is_configured():
+            st.write(f"Logged in as {plain(person.role if person else '')}.")
+            st.button("Log out", on_click=st.logout, key="shared.logout")
+        else:
+            _name_form("shared.person")
+
+
+def _name_form(key: str) -> None:
+    with st.form(f"{key}.form", border=False):
+        person = current_person()
+        name = st.text_input(
+            "Your name", value=person.name if person else "", max_chars=60, key=f"{key}.name"
+        )
+        st.caption("It stands on every change you make, on this browser.")
+        if st.form_submit_button("Keep", type="primary", key=f"{key}.keep") and clean_person(name):
+            st.session_state.person = clean_person(name)
+            st.rerun()
+
+
+@st.dialog("Who are you?")
+def _ask_name() -> None:
+    st.write("Every change is recorded with a name. Give yours once, then do it again.")
+    _name_form("shared.dialog")
+
+
+def keep_name() -> None:
+    """Write a name given in this session into the browser, for the next."""
+    name = st.session_state.get("person")
+    if name and not login_is_configured():
+        with st.sidebar:
+            _write_cookie(key="shared.cookie", data={"cookie": name_cookie(name)}, height=1)
+
+
+def _show_last_change() -> None:
+    uid, batch_id, n_changes, text = st.session_state.get("last_change", ("", 0, 0, ""))
+    workspace = find_current_workspace()
+    if workspace is None or workspace.uid != uid:
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(f":material/check_circle: {plain(text)} · {n_changes:,} images")
+        st.button(
+            "Undo",
+            icon=":material/undo:",
+            key=f"shared.undo.{batch_id}",
+            on_click=_undo,
+            args=(workspace, batch_id),
+        )
+        st.button(
+            "",
+            icon=":material/close:",
+            type="tertiary",
+            key=f"shared.dismiss.{batch_id}",
+            on_click=lambda: st.session_state.pop("last_change"),
+            help="Dismiss",
+        )
+
+
+def _undo(workspace: Workspace, batch_id: int) -> None:
+    st.session_state.pop("last_change", None)
+    undo_change(workspace, batch_id)
+
+
+def undo_change(workspace: Workspace, batch_id: int) -> None:
+    """Take a change back and say what became of it; for use as a callback."""
+    try:
+        done = labels.undo(workspace, batch_id, actor=require_role("operator").name)
+    except OperatorError as error:
+        st.toast(str(error), icon=":material/error:")
+        return
+    kept = f"; {done.n_kept:,} changed since then stay" if done.n_kept else ""
+    st.toast(f"{done.n_restored:,} images are as before{kept}", icon=":material/undo:")
+
+
+def plain(text: str) -> str:
+    """Text from files and people, shown as it is: nothing in it is read as markup."""
+    return "".join(f"\\{c}" if c in r"\`*_{}[]()#+-.!|<>:$~" else c for c in text)

@@ -1,0 +1,70 @@
+"""What every test starts from: no settings of the person who runs it, a home folder of its own."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from core.state import database as databases
+from core.state.workspace import Workspace, create_workspace, list_workspaces
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder that holds this test's workspaces; its workers have ended when the test has."""
+    for name in list(os.environ):
+        if name.startswith("LACQUER_") and not name.startswith("LACQUER_TEST_"):
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    monkeypatch.setenv("LACQUER_HOME", str(home))
+    monkeypatch.setenv("LACQUER_OFFLINE", "1")
+    monkeypatch.setenv("LACQUER_WORKER_IDLE_S", "0.3")
+    yield home
+    end_workers(home)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(
+    request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """Which database holds the facts; every workspace made below `home` is dropped afterwards."""
+    if request.param == "postgresql":
+        url = os.environ.get("LACQUER_TEST_DATABASE_URL")
+        if not url:
+            pytest.skip("LACQUER_TEST_DATABASE_URL names no PostgreSQL server")
+        monkeypatch.setenv("LACQUER_DATABASE_URL", url)
+    yield request.param
+    end_workers(home)
+    for workspace in list_workspaces():
+        databases.drop(workspace)
+
+
+@pytest.fixture
+def workspace(home: Path, database: str) -> Workspace:
+    """An empty workspace, on each database in turn."""
+    return create_workspace(home / "paint-shop", name="Paint shop")
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of public defect images named by LACQUER_TEST_DATA."""
+    folder = os.environ.get("LACQUER_TEST_DATA")
+    if not folder:
+        pytest.skip("LACQUER_TEST_DATA names no folder of real images")
+    return Path(folder)
+
+
+def end_workers(home: Path) -> None:
+    """Kill the workers of a home folder, whoever started them."""
+    if not (home / ".workers").is_dir():
+        return
+    for process in psutil.process_iter():
+        try:
+            is_worker = any("core.jobs.worker" in part for part in process.cmdline())
+            if is_worker and process.environ().get("LACQUER_HOME") == str(home):
+                process.kill()
+                process.wait(10)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue

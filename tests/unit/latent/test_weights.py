@@ -1,0 +1,220 @@
+"""Weights are looked for in a stated order, checked before they are used, and never unpickled."""
+
+import hashlib
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from core.errors import OperatorError
+from core.latent import weights as weights_module
+from core.latent.backbones import get_backbone
+from core.latent.torch_setup import import_torchvision
+from core.latent.weights import load_backbone, read_state_dict, resolve_weights
+
+BACKBONE = "mobilenet_v2"
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
+    torch.manual_seed(1)
+    return import_torchvision().models.mobilenet_v2(weights=None).state_dict()
+
+
+@pytest.fixture(scope="module")
+def saved(state, tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("saved") / "state.pth"
+    torch.save(state, path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def cache(tmp_path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def publish(tmp_path, monkeypatch):
+    """Publish a file under a name as torchvision would, here as a file:// URL."""
+
+    def publish_file(content: bytes, *, digits: str | None = None) -> str:
+        digits = digits or hashlib.sha256(content).hexdigest()[:8]
+        path = tmp_path / "published" / f"{BACKBONE}-{digits}.pth"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        monkeypatch.setattr(weights_module, "published_url", lambda backbone: path.as_uri())
+        return path.name
+
+    return publish_file
+
+
+def place(folder: Path, name: str, content: bytes) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def test_a_placed_file_comes_before_the_cache_and_the_download(tmp_path, cache, saved, publish):
+    name = publish(saved)
+    place(cache, name, saved)
+    mine = place(tmp_path / "mine", "paint-Mobilenet_v2_tuned.pth", saved)
+    found = resolve_weights(BACKBONE, weights_dirs=[tmp_path / "none", mine.parent])
+    assert (found.source, found.path) == ("file", mine)
+    assert found.sha256 == hashlib.sha256(saved).hexdigest()
+    assert found.notice == ""
+
+
+def test_the_cache_comes_before_the_download(cache, saved, publish):
+    path = place(cache, publish(saved), saved)
+    found = resolve_weights(BACKBONE, cache_dir=cache)
+    assert (found.source, found.path) == ("cache", path)
+
+
+def test_a_cached_file_with_a_wrong_hash_is_not_used(cache, saved, publish):
+    path = place(cache, publish(saved), saved[:-1] + b"?")
+    assert resolve_weights(BACKBONE, cache_dir=cache, offline=True).source == "random"
+    found = resolve_weights(BACKBONE, cache_dir=cache)
+    assert (found.source, found.path) == ("download", path)
+    assert path.read_bytes() == saved
+
+
+def test_a_download_with_the_right_hash_is_kept_and_reports_progress(cache, saved, publish):
+    name = publish(saved)
+    seen = []
+    found = resolve_weights(
+        BACKBONE, cache_dir=cache, on_progress=lambda fraction, step: seen.append(fraction)
+    )
+    assert (found.source, found.path) == ("download", cache / name)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    assert [path.name for path in cache.iterdir()] == [name]
+
+
+def test_a_download_with_a_wrong_hash_is_thrown_away(cache, saved, publish):
+    publish(saved, digits="00000000")
+    found = resolve_weights(BACKBONE, cache_dir=cache)
+    assert found.source == "random"
+    assert "00000000" in found.notice
+    assert list(cache.iterdir()) == []
+
+
+def test_a_server_that_does_not_answer_is_given_up(cache, monkeypatch):
+    url = "http://127.0.0.1:9/mobilenet_v2-00000000.pth"
+    monkeypatch.setattr(weights_module, "published_url", lambda backbone: url)
+    found = resolve_weights(BACKBONE, cache_dir=cache, timeout_s=1)
+    assert found.source == "random"
+    assert "the download failed" in found.notice
+
+
+def test_offline_without_a_file_means_a_random_network_and_says_so(cache, saved, publish):
+    publish(saved)
+    found = resolve_weights(BACKBONE, cache_dir=cache, offline=True, seed=3)
+    assert (found.source, found.path, found.seed) == ("random", None, 3)
+    assert "learned nothing" in found.notice
+    assert not cache.exists()
+
+
+def test_random_networks_of_one_seed_are_the_same_and_of_two_differ():
+    def features(seed: int) -> torch.Tensor:
+        found = resolve_weights(BACKBONE, cache_dir=Path("none"), offline=True, seed=seed)
+        network = load_backbone(found)
+        return network(torch.ones(1, 3, 64, 64)), found.sha256
+
+    (first, first_hash), (again, again_hash), (other, other_hash) = (
+        features(seed) for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, again)
+    assert first_hash == again_hash != other_hash
+    assert not torch.allclose(first, other)
+    assert first.std() > 0.01  # neither vanished nor exploded on the way
+
+
+@pytest.mark.parametrize(
+    ("name", "backbone"),
+    [("wide_resnet50_2-95faca4d.pth", "resnet50"), ("vgg16_bn.pth", "vgg16"),
+     ("mobilenet_v2.txt", BACKBONE), ("resnet50.pth", BACKBONE)],
+)  # fmt: skip
+def test_a_file_of_another_network_is_not_taken(tmp_path, name, backbone):
+    place(tmp_path, name, b"")
+    assert resolve_weights(backbone, weights_dirs=[tmp_path], offline=True).source != "file"
+
+
+def test_safetensors_load_like_a_state_dict(tmp_path, state):
+    save_file(state, tmp_path / "mobilenet_v2.safetensors")
+    network = load_backbone(resolve_weights(BACKBONE, weights_dirs=[tmp_path]))
+    assert torch.equal(network.state_dict()["features.0.0.weight"], state["features.0.0.weight"])
+
+
+def test_a_head_of_other_classes_and_half_precision_are_fine(tmp_path, state):
+    tuned = {key: value.half() for key, value in state.items() if "num_batches" not in key}
+    tuned |= {"classifier.1.weight": torch.zeros(3, 1280), "classifier.1.bias": torch.zeros(3)}
+    torch.save(tuned, tmp_path / "mobilenet_v2.pth")
+    network = load_backbone(resolve_weights(BACKBONE, weights_dirs=[tmp_path]))
+    assert not network.training
+    assert {value.dtype for value in network.parameters()} == {torch.float32}
+    assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 1280)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"features.0.0.weight": None}, "features.0.0.weight is missing"),
+        (
+            {"features.0.0.weight": torch.zeros(1, 3, 3, 3)},
+            r"features.0.0.weight is \(1, 3, 3, 3\), expected \(32, 3, 3, 3\)",
+        ),
+        ({"extra": torch.zeros(1)}, "extra is unknown"),
+    ],
+)
+def test_a_state_dict_that_does_not_fit_names_file_and_first_mismatch(
+    tmp_path, state, change, words
+):
+    changed = {key: value for key, value in (state | change).items() if value is not None}
+    torch.save(changed, tmp_path / "mobilenet_v2-mine.pth")
+    with pytest.raises(OperatorError, match=f"mobilenet_v2-mine.pth does not fit.*{words}"):
+        resolve_weights(BACKBONE, weights_dirs=[tmp_path])
+
+
+class Exploding:
+    def __reduce__(self):
+        return (pytest.fail, ("a weights file was unpickled",))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("mobilenet_v2.pth", pickle.dumps(Exploding(), protocol=2)),
+        ("mobilenet_v2.pth", b"not weights at all"),
+        ("mobilenet_v2.pth", b""),
+        ("mobilenet_v2.safetensors", b"not weights at all"),
+    ],
+    ids=["pickled code", "text", "empty", "text as safetensors"],
+)
+def test_a_file_that_is_no_state_dict_is_refused_and_not_run(tmp_path, name, content):
+    place(tmp_path, name, content)
+    with pytest.raises(OperatorError, match=f"{name} cannot be read"):
+        resolve_weights(BACKBONE, weights_dirs=[tmp_path])
+
+
+def test_a_truncated_state_dict_is_refused(tmp_path, saved):
+    place(tmp_path, "mobilenet_v2.pth", saved[: len(saved) // 2])
+    with pytest.raises(OperatorError, match="cannot be read"):
+        resolve_weights(BACKBONE, weights_dirs=[tmp_path])
+
+
+def test_a_whole_model_is_no_state_dict(tmp_path):
+    path = tmp_path / "mobilenet_v2.pth"
+    torch.save({"epoch": 3}, path)
+    with pytest.raises(OperatorError, match="no state dict"):
+        read_state_dict(path, get_backbone(BACKBONE))
+
+
+def test_a_file_that_changed_since_it_was_resolved_is_not_run(tmp_path, saved):
+    place(tmp_path, "mobilenet_v2.pth", saved)
+    found = resolve_weights(BACKBONE, weights_dirs=[tmp_path])
+    with pytest.raises(OperatorError, match="has changed"):
+        load_backbone(replace(found, sha256="0" * 64))
