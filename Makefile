@@ -22,6 +22,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## set up .venv with all that the app needs; afterwards it needs no network
+	@:
 
 demo: $(INSTALLED) ## a workspace of synthetic paint defects, in the app; Ctrl-C ends it
 	@export LACQUER_WORKSPACE="$${LACQUER_HOME:-workspaces}/demo"; \

@@ -45,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OperatorError as error:
         parts = (error.title, error.detail, error.next_step)
         return _complain(*parts, code=MENDABLE, as_json=as_json)
-    except KeyboardInterrupt:
-        return _complain("Stopped.", "", "", code=STOPPED, as_json=as_json)
+    except KeyboardInterrupt as stopped:
+        return _complain("Stopped.", "", str(stopped), code=STOPPED, as_json=as_json)
     except Exception as error:
         if as_json:  # a fault of ours: whoever reads the output still gets an object
             detail = f"{type(error).__name__}: {error}"

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from core.selection import MapSelection, parse_selection
 from pages._components import asset_url, ignore_change, register_component
 
+MAX_CATEGORIES = 254  # one byte a point, and 255 is none
+
 
 @dataclass(frozen=True)
 class Resource:
@@ -101,11 +103,16 @@ def latent_map(
 
     Returns:
         The selection as steps for `core.selection.resolve_selection`; None before the first one.
+
+    Raises:
+        ValueError: there are more than 254 categories.
     """
     if isinstance(legend, ScoreScale):
         kind = "score"
         described: object = asdict(legend)
     else:
+        if len(legend) > MAX_CATEGORIES:
+            raise ValueError(f"a map shows at most {MAX_CATEGORIES} categories, got {len(legend)}")
         kind = "category"
         described = [asdict(entry) for entry in legend]
     result = _mount(

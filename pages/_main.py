@@ -50,6 +50,7 @@ page = st.navigation(
         ],
     }
 )
+st.html(ASSETS / "pages.css")
 keep_name()
 show_sidebar()
 try:

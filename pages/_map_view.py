@@ -22,7 +22,7 @@ from core.state.colourings import Colouring, colour, list_colourings
 from core.state.runs import Run
 from core.state.workspace import Workspace
 from pages._latent_map import Category, Resource, ScoreScale, StoredSelection, latent_map
-from pages._shared import image_urls
+from pages._shared import image_urls, plain
 
 _SELECTION = "latent_space.selection"  # (digest, seq of the map's message or None)
 
@@ -61,7 +61,7 @@ def show_map(
             f"{projection.id}/{colour_by}@{version}",
         ),
         legend=_scale(shown) if shown.is_score else _categories(shown),
-        title="",
+        title=f"{projection.n_images:,} images by {titles[colour_by].lower()}",
         note=_note(projection),
         group=embedding.id,
         height=height,
@@ -71,7 +71,7 @@ def show_map(
         **image_urls(workspace, map=projection.id, by=colour_by),
     )
     for note in projection.result["notes"]:
-        st.caption(note)
+        st.caption(plain(note))
 
 
 def selected_ids(workspace: Workspace) -> np.ndarray:

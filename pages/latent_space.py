@@ -42,27 +42,25 @@ def choose_embedding(workspace: Workspace) -> Run:
         key="latent_space.features",
         bind="query-params",
     )
-    notice = embeddings[chosen].result["weights"]["notice"]
-    if notice:
-        st.warning(plain(notice), icon=":material/casino:")
     return embeddings[chosen]
 
 
-def show_maps(workspace: Workspace, embedding: Run) -> None:
+def show_maps(workspace: Workspace, embedding: Run, *, two: bool) -> None:
     """One map, or two side by side whose hover and selection are one."""
+    notice = embedding.result["weights"]["notice"]
+    if notice:
+        st.warning(plain(notice), icon=":material/casino:")
     projections = runs.list_runs(workspace, "projection", parent_id=embedding.id)
     if not projections:
-        st.info("No map has been drawn of these features yet: draw one under *Compute*.")
-        return
-    two = st.toggle("Two maps side by side", key="latent_space.two", bind="query-params")
-    if not two:
-        show_map(workspace, embedding, projections, place="left", height=620)
-        return
-    left, right = st.columns(2)
-    with left:
-        show_map(workspace, embedding, projections, place="left", height=520)
-    with right:
-        show_map(workspace, embedding, projections, place="right", height=520)
+        st.info("No map has been drawn of these features yet: draw one below.")
+    elif two:
+        left, right = st.columns(2)
+        with left:
+            show_map(workspace, embedding, projections, place="left", height=560)
+        with right:
+            show_map(workspace, embedding, projections, place="right", height=560)
+    else:
+        show_map(workspace, embedding, projections, place="left", height=640)
 
 
 def show_selection(workspace: Workspace, embedding: Run) -> None:
@@ -137,9 +135,11 @@ page_header("Latent space", "How the network sees the images: near means alike")
 show_jobs(workspace, ("embed", "project", "cluster"))
 for kind in ("embed", "project", "cluster"):
     show_job_result(workspace, kind)
-embedding = choose_embedding(workspace)
-show_compute(workspace, embedding)
-show_maps(workspace, embedding)
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    embedding = choose_embedding(workspace)
+    two = st.toggle("Two maps", key="latent_space.two", bind="query-params")
+show_maps(workspace, embedding, two=two)
 show_selection(workspace, embedding)
 show_similar(workspace, embedding)
+show_compute(workspace, embedding)
 show_clustering(workspace, embedding)

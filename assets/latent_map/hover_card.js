@@ -39,15 +39,19 @@ export class HoverCard {
         ...(group ? [swatch(group.symbol, group.color), element("span", { text: group.name })] : []),
       );
       this.rows.replaceChildren();
-      fetchCard(card_url, id).then(({ title, rows }) => {
-        if (id !== this.id) return;
-        this.name.textContent = title;
-        showRows(this.rows, rows);
-        this.place(x, y);
-      }, () => {}); // without its rows the card still shows the image
+      setTimeout(() => this.describe(id, card_url, x, y)); // the image is asked for first
       this.timer = setTimeout(() => this.sharpen(id, addressOf(preview_url, id)), DWELL_MS);
     }
     if (!this.node.matches(":popover-open")) this.node.showPopover();
+    this.place(x, y);
+  }
+
+  async describe(id, template, x, y) {
+    if (id !== this.id) return;
+    const card = await fetchCard(template, id).catch(() => null);
+    if (id !== this.id || card === null) return; // without its rows the card still shows the image
+    this.name.textContent = card.title;
+    showRows(this.rows, card.rows);
     this.place(x, y);
   }
 

@@ -4,7 +4,7 @@
 // so that the ids which light up are the ids that Python gets. A selection travels as shapes
 // (see core/selection.py), never as positions or long lists.
 
-import { absolute, element, formatCount, iconButton, loadStyle, svg } from "../shared/dom.js";
+import { element, formatCount, iconButton, loadStyle, svg } from "../shared/dom.js";
 import { boundsOf, Camera, GridIndex, rowsInside } from "./geometry.js";
 import { HoverCard } from "./hover_card.js";
 import { CategoryLegend, scoreLegend } from "./legend.js";
@@ -60,8 +60,11 @@ class LatentMap {
   build(parent) {
     this.title = element("div", { class: "lq-title" });
     this.status = element("span", { class: "lq-status", role: "status" });
-    this.clearButton = iconButton("close", "Clear the selection (Esc)", () => this.clear(), { class: "lq-clear" });
-    this.chip = element("div", { class: "lq-chip", hidden: true }, [this.status, this.clearButton]);
+    this.chip = element("div", { class: "lq-chip", hidden: true }, [
+      this.status,
+      iconButton("close", "Clear the selection (Esc)", () => this.clear(), { class: "lq-clear" }),
+    ]);
+    this.total = element("div", { class: "lq-total" });
     this.plot = element("div", { class: "lq-plot" });
     this.veil = element("div", { class: "lq-veil" });
     const litCanvas = element("canvas", { class: "lq-lit" });
@@ -77,7 +80,7 @@ class LatentMap {
     ]);
     this.legendPanel = element("div", { class: "lq-legend" });
     this.root = element("div", { class: "lq lq-map", "data-state": "loading" }, [
-      element("div", { class: "lq-head" }, [this.title, this.chip]),
+      element("div", { class: "lq-head" }, [this.title, this.total, this.chip]),
       element("div", { class: "lq-body" }, [this.stage, this.legendPanel]),
       this.card.node,
     ]);
@@ -147,6 +150,7 @@ class LatentMap {
 
   async load() {
     const { data } = this;
+    const turn = (this.turn = (this.turn ?? 0) + 1);
     this.root.dataset.state = "loading";
     try {
       const [plotly, points, colours] = await Promise.all([
@@ -155,14 +159,14 @@ class LatentMap {
         loadColours(data.colours_url, data.kind),
         loadStyle(data.style_url),
       ]);
-      if (data !== this.data && data.points_url !== this.data.points_url) return; // overtaken
+      if (turn !== this.turn) return; // overtaken by newer data
       if (colours.length !== points.n) throw new Error("The colours do not belong to these points.");
       this.plotly = plotly;
       this.takePoints(points);
       this.takeColours(colours);
       await this.draw();
     } catch (error) {
-      this.showError(error);
+      if (turn === this.turn) this.showError(error);
       return;
     }
     this.root.dataset.state = "ready";
@@ -219,8 +223,7 @@ class LatentMap {
       ...group, count: legend[group.index]?.count ?? group.rows.length,
     }));
     entries.sort((a, b) => a.index - b.index);
-    this.legend = new CategoryLegend(entries, (hidden) => this.hide(hidden));
-    this.legendPanel.replaceChildren(this.legend.node);
+    this.legendPanel.replaceChildren(new CategoryLegend(entries, (hidden) => this.hide(hidden)).node);
   }
 
   // ---- drawing
@@ -348,6 +351,7 @@ class LatentMap {
   async hide(hidden) {
     this.hidden = hidden;
     this.hover(-1);
+    if (!this.plot.layout) return;
     await this.plotly.restyle(this.plot, { visible: this.traced.map((group) => !hidden.has(group.index)) });
     this.drawOverlays();
   }
@@ -453,7 +457,6 @@ class LatentMap {
   }
 
   onPointerMove(event) {
-    this.inside = true;
     const place = this.placeOf(event);
     const { gesture } = this;
     if (!gesture) {
@@ -600,6 +603,8 @@ class LatentMap {
 
   showSelection() {
     this.chip.hidden = this.selectedCount === 0;
+    this.total.hidden = this.selectedCount > 0;
+    this.total.textContent = `${formatCount(this.points.n)} ${this.points.n === 1 ? "image" : "images"}`;
     this.root.dataset.selected = this.selectedCount;
     this.announce(`${formatCount(this.selectedCount)} of ${formatCount(this.points.n)} selected`);
     if (this.plot.layout) this.drawOverlays();

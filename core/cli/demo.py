@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from core.state.workspace import Workspace
 
 _N_CLUSTERS = 4  # as in the paper, whose images have four classes
+_MAP = "pacmap"  # the plane of the paper's k-means; a third of the time that UMAP takes
 _SMALLEST = "mobilenet_v2"
 
 
@@ -36,9 +37,9 @@ def add_commands(commands: Commands) -> None:
         commands, "demo", make_demo, summary="make a workspace of synthetic paint defects"
     )
     demo.description = (
-        "Make a workspace of synthetic paint defects: generated, embedded, laid out by UMAP and "
-        "grouped by k-means with k = 4 as in the paper. What is done already is not done again. "
-        "The workspace is `demo` in LACQUER_HOME unless --workspace says otherwise."
+        "Make a workspace of synthetic paint defects: generated, embedded, laid out by PaCMAP "
+        "and grouped by k-means with k = 4, as in the paper. What is done already is not done "
+        "again. The workspace is `demo` in LACQUER_HOME unless --workspace says otherwise."
     )
     demo.add_argument("--seed", type=whole_number(0), default=0, help="of the images (default: 0)")
     demo.add_argument(
@@ -68,7 +69,7 @@ def make_demo(session: Session, asked: Namespace) -> Answer:
     steps.do(GenerateImages(n_images=asked.n, seed=asked.seed))
     backbone = asked.backbone or steps.earlier_backbone() or _usual_backbone(session, workspace)
     embedded = steps.do(EmbedImages(backbone=backbone))
-    projected = steps.do(ProjectEmbedding(embedding=embedded["run"], method="umap"))
+    projected = steps.do(ProjectEmbedding(embedding=embedded["run"], method=_MAP))
     clustered = steps.do(ClusterImages(run=embedded["run"], n_clusters=_N_CLUSTERS))
     data = {
         "workspace": str(workspace.path),

@@ -41,7 +41,8 @@ def run_here(workspace: Workspace, job: Job) -> Job:
             ended = _follow_elsewhere(workspace, job.id, line)
     except KeyboardInterrupt:
         line.end(_stop(workspace, job.id, doing))
-        raise
+        next_step = f"`python -m core job resume {job.id}` takes the job up again."
+        raise KeyboardInterrupt(next_step) from None
     finally:
         pool.shutdown(wait=False)
     line.end(ended)

@@ -73,7 +73,7 @@ def run_job(session: Session, asked: Namespace) -> Answer:
     if job.status in job_rows.ENDED:
         raise OperatorError(
             f"Job {job.id} has ended: {job.status}.",
-            next_step=f"Unless it succeeded, `python -m core job resume {job.id}` takes it up again.",
+            next_step=f"One that did not succeed goes on by `python -m core job resume {job.id}`.",
         )
     ended = run_here(workspace, job)
     result_of(workspace, ended)

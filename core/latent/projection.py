@@ -251,7 +251,9 @@ def project(
     report = on_progress or (lambda fraction, step: None)
     method = METHODS[config.method]
     vectors = check_vectors(vectors)
-    n = len(vectors)
+    n, n_features = vectors.shape
+    if n_features == 1:  # the libraries start from the first two principal components
+        vectors = np.hstack([vectors, np.zeros_like(vectors)])
     if config.metric == "cosine":
         vectors = _unit_length(vectors)
 

@@ -96,8 +96,8 @@ def colour(workspace: Workspace, image_ids: np.ndarray, name: str) -> Colouring:
     if kind == "cluster":
         return _by_cluster(workspace, image_ids, name, rest)
     if kind == "distance":
-        values = _of_clustering(workspace, image_ids, rest, "distances", np.float32, np.nan)
-        return _score(name, "Distance to cluster centre", values)
+        distances = _of_clustering(workspace, image_ids, rest, "distances", np.float32, np.nan)
+        return _score(name, "Distance to cluster centre", distances)
     values = catalog.column(workspace, image_ids, name)
     if name in catalog.QUALITY_MEASURES:
         return _score(name, _TITLES[name], _as_numbers(values))
@@ -170,5 +170,5 @@ def _category(
         n_other = sum(counts[word] for word in other) + n_none
         categories.append(Category("other or none" if other else "none", None, n_other))
     last = len(categories) - 1 if other or n_none else NO_CATEGORY
-    values = np.array([rows.get(word, last) if word else last for word in words], np.uint8)
+    values = np.array([last if word is None else rows.get(word, last) for word in words], np.uint8)
     return Colouring(name, title, False, values, tuple(categories))

@@ -74,11 +74,12 @@ images = Table(
     Column("n_bytes", BigInteger, nullable=False),
     Column("attributes", JSON, nullable=False),
     Column("condition", Text, nullable=False, server_default="ok"),  # ok | missing | changed
-    Column("label", Text, index=True),
+    Column("label", Text),
     Column("label_origin", Text),  # imported | human | automatic
     Column("split", Text, index=True),  # train | validation | calibration | test
     Column("excluded", Boolean, nullable=False, server_default=text("false")),
     Column("import_id", ForeignKey("imports.id"), nullable=False, index=True),
+    Index("ix_images_counts", "label", "split", "excluded", "condition"),  # covers every count
 )
 
 sources = Table(  # every path an image came from: a duplicate is a second source of one image

@@ -2,6 +2,8 @@
 
 import pytest
 
+from pages._gallery import GalleryItem, gallery
+
 pytestmark = pytest.mark.browser
 
 
@@ -118,3 +120,9 @@ def test_nothing_moves_when_the_images_come(tiles, browser_page):
 def test_an_empty_page_says_so(browser_page, harness_url):
     browser_page.goto(f"{harness_url}/?view=gallery&n=0")
     browser_page.get_by_text("No images here.").wait_for()
+
+
+def test_more_than_200_images_on_one_page_are_refused():
+    items = [GalleryItem(id=image_id, title="") for image_id in range(201)]
+    with pytest.raises(ValueError, match="at most 200 images a page, got 201"):
+        gallery(items, thumbnail_url="", preview_url="", image_url="", card_url="", key="many")

@@ -348,6 +348,48 @@ def test_a_reload_lights_the_selection_again_and_goes_on_from_it(open_map, brows
     assert shown.resolved() == sorted({*chosen, nearest})
 
 
+def test_a_map_that_is_left_cleans_up_and_comes_back_with_its_selection(open_map, browser_page):
+    shown = open_map(1_000)
+    shown.tool("box")
+    shown.draw([shown.at(0.3, 0.05), shown.at(0.5, 0.4)])
+    chosen = shown.resolved()
+    browser_page.evaluate(f"window.mapBefore = {MAP % 0}")
+    browser_page.get_by_text("Leave").click()
+    browser_page.wait_for_function("mapBefore.abort.signal.aborted")
+    assert browser_page.locator("canvas").count() == 0
+    browser_page.get_by_text("Come back").click()
+    browser_page.wait_for_selector(".lq-map[data-state=ready]")
+    browser_page.wait_for_function(f"{MAP % 0}.selectedCount > 0")
+    assert shown.lit() == chosen
+
+
+def test_dragging_pans_and_what_is_under_the_pointer_follows(open_map, browser_page):
+    shown = open_map(100_000)
+    row = 17
+    (x, y), _ = shown.aim(row)
+    before = shown.places()[row]
+    width = shown.plane()["x"]
+    for _ in range(2):  # the second may be slid, where drawing is slow, before it is drawn anew
+        browser_page.mouse.move(x, y)
+        browser_page.mouse.down()
+        browser_page.mouse.move(x + 30, y + 10, steps=4)
+        browser_page.mouse.up()
+        browser_page.wait_for_timeout(300)
+    browser_page.wait_for_function(
+        f"""left => {{
+          const map = {MAP % 0};
+          return !map.moving && map.plot.style.transform === ""
+            && Math.abs(map.plot.layout.xaxis.range[0] - map.camera.xRange[0]) < 1e-9
+            && map.camera.xRange[0] < left;
+        }}""",
+        arg=width[0],
+    )
+    assert shown.places()[row] - before == pytest.approx([60, 20], abs=0.01)
+    place, nearest = shown.aim(row)
+    browser_page.mouse.move(*place)
+    browser_page.wait_for_selector(f".lq-card-image[data-shown='{nearest}']")
+
+
 def test_what_python_clears_goes_dark(open_map, browser_page):
     shown = open_map(1_000)
     shown.tool("box")

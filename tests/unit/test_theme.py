@@ -30,30 +30,30 @@ def grounds(mode: str) -> list[str]:
     return [table[name] for table in tables for name in names]
 
 
-def test_contrast_runs_from_one_to_twenty_one():
+def test_contrast_runs_from_one_to_twenty_one() -> None:
     assert contrast("#777777", "#777777") == 1
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
 
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
-def test_text_and_links_are_readable_on_every_ground(mode: str):
+def test_text_and_links_are_readable_on_every_ground(mode: str) -> None:
     for ground in grounds(mode):
         assert contrast(THEME[mode]["textColor"], ground) >= 7
         assert contrast(THEME[mode]["linkColor"], ground) >= 4.5
 
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
-def test_a_primary_button_is_readable_and_stands_out(mode: str):
+def test_a_primary_button_is_readable_and_stands_out(mode: str) -> None:
     assert contrast("#ffffff", THEME[mode]["primaryColor"]) >= 4.5
     for ground in grounds(mode):
         assert contrast(THEME[mode]["primaryColor"], ground) >= 3
 
 
-def test_charts_have_the_colours_of_the_maps():
+def test_charts_have_the_colours_of_the_maps() -> None:
     assert tuple(THEME["chartCategoricalColors"]) == CLASS_COLOURS
     assert len(THEME["chartSequentialColors"]) == 10  # Streamlit passes over any other number
 
 
-def test_the_app_serves_this_machine_alone_and_reports_to_nobody():
+def test_the_app_serves_this_machine_alone_and_reports_to_nobody() -> None:
     assert CONFIG["server"]["address"] == "localhost"
     assert CONFIG["browser"]["gatherUsageStats"] is False

@@ -211,7 +211,7 @@ def _draw_watermark(rng: np.random.Generator, room_px: tuple[int, int], luminanc
     patchy = np.clip(1.0 + 0.4 * _cloud(rng, edge.shape, cell_px=radius * 0.6), 0.1, 1.6)
     pale = luminance < 0.3 if rng.random() < 0.85 else luminance < 0.12
     deposit = _grey(rng, 0.55, 0.8) if pale else _grey(rng, 0.05, 0.16)
-    strength = rng.uniform(0.16, 0.38)
+    strength = rng.uniform(0.16, 0.4) * (1.0 if pale else 1.3)
     film = strength * (edge + rng.uniform(0.08, 0.4) * inside) * patchy
     stain = np.clip(film, 0.0, 0.8).astype(np.float32)
     extent = np.clip(edge, 0.0, 1.0)

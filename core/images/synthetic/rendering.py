@@ -25,6 +25,8 @@ _SHEET_GAP_PX = 4
 # display values, 0 to 1, after reduction by three, which is about what a 224-pixel network sees.
 _REDUCTION = 3
 _MIN_CONTRAST = {"dirt": 0.09, "drop": 0.06, "scratch": 0.07, "watermark": 0.032}
+# Flake hides faint rims: so many times its contrast is asked for in addition.
+_FLAKE_HIDES = 3.5
 # Share of the defect's extent that must have at least that contrast.
 _MIN_SEEN = {"dirt": 0.28, "drop": 0.22, "scratch": 0.45, "watermark": 0.4}
 _MAX_DRAWS = 12
@@ -172,6 +174,7 @@ def _place(
 ) -> _Placed:
     """Draw a defect in the region until the light shows it, or take the best of the draws."""
     room_px = (region.height, region.width)
+    needed = _MIN_CONTRAST[kind] * (1.0 + _FLAKE_HIDES * scene.panel.flake)
     draws: list[_Placed] = []
     while len(draws) < _MAX_DRAWS:
         defect = draw_defect(kind, rng, room_px=room_px, luminance=scene.panel.luminance)
@@ -180,19 +183,25 @@ def _place(
         left = region.left + int(rng.integers(0, region.width - width + 1))
         before = linear[:, top : top + height, left : left + width]
         after = defect_light(scene, defect, top=top, left=left)
-        draws.append(_compare(defect, before, after, top=top, left=left))
+        draws.append(_compare(defect, before, after, top=top, left=left, least_contrast=needed))
         if draws[-1].seen >= _MIN_SEEN[kind]:
             break
     return max(draws, key=lambda placed: placed.seen)
 
 
 def _compare(
-    defect: Defect, before: np.ndarray, after: np.ndarray, *, top: int, left: int
+    defect: Defect,
+    before: np.ndarray,
+    after: np.ndarray,
+    *,
+    top: int,
+    left: int,
+    least_contrast: float,
 ) -> _Placed:
     """Cut a rendered patch down to what it changes, and measure how much of the defect shows."""
     extent = _reduce(defect.extent)
     contrast = np.abs(expose(_reduce(after.mean(axis=0))) - expose(_reduce(before.mean(axis=0))))
-    shown = extent[contrast >= _MIN_CONTRAST[defect.label]].sum()
+    shown = extent[contrast >= least_contrast].sum()
 
     changed = (np.abs(after - before) > _LEAST_CHANGE).any(axis=0)
     rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))

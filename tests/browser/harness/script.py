@@ -28,6 +28,11 @@ def show_maps(n: int, kind: str, n_maps: int) -> None:
     """One map, or two linked ones, and the ids that Python finds selected."""
     if "selection" not in st.session_state:
         st.session_state.selection = held_in_address()
+    if st.session_state.get("left"):
+        st.button(
+            "Come back", key="back", on_click=st.session_state.update, args=({"left": False},)
+        )
+        return
     columns = st.columns(n_maps)
     views = ("left", "right")[:n_maps]
     selections = []
@@ -42,6 +47,7 @@ def show_maps(n: int, kind: str, n_maps: int) -> None:
         st.query_params["held"] = st.session_state.selection.version
         st.rerun()
     st.button("Rerun", key="rerun")
+    st.button("Leave", key="leave", on_click=st.session_state.update, args=({"left": True},))
     if st.button("Clear from Python", key="clear"):
         st.session_state.selection = None
         st.rerun()

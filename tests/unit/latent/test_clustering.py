@@ -32,7 +32,9 @@ def test_three_groups_are_found_and_numbered_by_size(blobs):
 def test_distances_are_to_the_own_centre_and_add_up_to_the_inertia(blobs):
     vectors, _ = blobs
     result = cluster_kmeans(vectors, KMeansConfig(n_clusters=3))
-    expected = [np.hypot(*(v - result.centers[c])) for v, c in zip(vectors, result.labels)]
+    expected = [
+        np.hypot(*(v - result.centers[c])) for v, c in zip(vectors, result.labels, strict=True)
+    ]
     np.testing.assert_allclose(result.distances, expected, rtol=1e-5)
     assert result.inertia == pytest.approx(float(np.sum(np.square(expected))), rel=1e-5)
 

@@ -83,21 +83,34 @@ def test_many_duplicates_break_nothing(method):
     assert np.isfinite(result.coordinates).all()
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    method=st.sampled_from(["isomap", "tsne", "pca"]),
-    metric=st.sampled_from(["euclidean", "cosine"]),
-    n=st.integers(1, 14),
-    n_features=st.integers(1, 3),
-    data=st.data(),
-)
-def test_any_finite_vectors_have_a_finite_plane(method, metric, n, n_features, data):
-    numbers = st.lists(
-        st.floats(-1e6, 1e6, width=32), min_size=n * n_features, max_size=n * n_features
-    )
-    vectors = np.array(data.draw(numbers)).reshape(n, n_features)
-    result = project(vectors, ProjectionConfig(method, metric=metric))
-    assert result.coordinates.shape == (n, 2)
+@st.composite
+def some_vectors(draw: st.DrawFn) -> np.ndarray:
+    n, n_features = draw(st.integers(1, 14)), draw(st.integers(1, 3))
+    number = st.floats(-60_000, 60_000, width=16)
+    numbers = draw(st.lists(number, min_size=n * n_features, max_size=n * n_features))
+    return np.array(numbers).reshape(n, n_features)
+
+
+@settings(max_examples=40, deadline=None)
+@given(some_vectors(), st.sampled_from(["isomap", "pca"]), st.sampled_from(["euclidean", "cosine"]))
+def test_any_finite_vectors_have_a_finite_plane(vectors, method, metric):
+    check_plane(vectors, ProjectionConfig(method, metric=metric))
+
+
+@settings(max_examples=4, deadline=None)  # a second each, whatever the size
+@given(some_vectors())
+def test_any_finite_vectors_have_a_finite_plane_by_tsne(vectors):
+    check_plane(vectors, ProjectionConfig("tsne"))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_single_feature_has_a_plane(method):
+    check_plane(np.arange(30.0)[:, None], ProjectionConfig(method))
+
+
+def check_plane(vectors: np.ndarray, config: ProjectionConfig) -> None:
+    result = project(vectors, config)
+    assert result.coordinates.shape == (len(vectors), 2)
     assert np.isfinite(result.coordinates).all()
     assert result.trustworthiness is None or 0 <= result.trustworthiness <= 1 + 1e-9
 

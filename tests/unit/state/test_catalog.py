@@ -2,6 +2,8 @@
 
 import os
 import threading
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,17 @@ from core.state.catalog import ImageFilter, NewImage
 from core.state.workspace import Workspace
 from tests.factories import begin_import, copy_in, fill, fill_many, new_image
 
-ODD_NAMES = ["it's", "50 %", "%(x)s", "a_b", "ÄÖ 缺陷 🚗", "tab\there", "\\", 'a"b', "'; DROP TABLE images;--"]
+ODD_NAMES = [
+    "it's",
+    "50 %",
+    "%(x)s",
+    "a_b",
+    "ÄÖ 缺陷 🚗",
+    "tab\there",
+    "\\",
+    'a"b',
+    "'; DROP TABLE images;--",
+]
 
 
 def _names(workspace: Workspace, chosen: ImageFilter) -> list[str]:
@@ -85,7 +97,7 @@ def test_a_batch_in_which_nothing_was_new_changes_nothing(workspace: Workspace) 
 
 
 def test_a_batch_that_fails_leaves_no_image_behind(workspace: Workspace) -> None:
-    with pytest.raises(Exception, match="(?i)null"):
+    with pytest.raises(Exception, match=r"(?i)null"):
         catalog.add_images(
             workspace, begin_import(workspace), [new_image(1), new_image(2, width=None)]
         )
@@ -98,8 +110,10 @@ def test_imports_that_run_at_once_store_each_content_once(workspace: Workspace) 
 
     def take_in(images: list[NewImage]) -> None:
         import_id = begin_import(workspace)
-        for first in range(0, 30, 5):
-            counts.append(catalog.add_images(workspace, import_id, images[first : first + 5]))
+        counts.extend(
+            catalog.add_images(workspace, import_id, images[first : first + 5])
+            for first in range(0, 30, 5)
+        )
 
     threads = [
         threading.Thread(target=take_in, args=[images])
@@ -184,7 +198,7 @@ def test_filters_follow_exclusion_queue_condition_and_ids(
     labels.set_queued(workspace, three[1:], True, actor="eve")
     catalog.set_conditions(workspace, {three[0]: "missing", three[2]: "changed"})
 
-    def ids(**conditions: object) -> list[int]:
+    def ids(**conditions: Any) -> list[int]:
         return catalog.image_ids(workspace, ImageFilter(**conditions)).tolist()
 
     assert ids(excluded=True) == three[:1]
@@ -227,7 +241,7 @@ def test_pages_of_a_sorted_list_hold_every_image_once(workspace: Workspace) -> N
 
 
 def test_an_unknown_sort_is_refused(workspace: Workspace) -> None:
-    with pytest.raises(ValueError, match="sort must be one of newest, .* got 'size'"):
+    with pytest.raises(ValueError, match=r"sort must be one of newest, .* got 'size'"):
         catalog.list_images(workspace, sort="size")
 
 
@@ -321,7 +335,7 @@ def test_the_fingerprint_changes_with_every_change_and_not_without(
 
 
 def test_missing_and_changed_files_are_told_from_those_that_are_as_they_were(
-    workspace: Workspace, tmp_path
+    workspace: Workspace, tmp_path: Path
 ) -> None:
     outside = tmp_path / "outside.png"
     outside.write_bytes(b"outside")

@@ -145,9 +145,13 @@ def test_only_the_newest_five_copies_are_kept(workspace: Workspace) -> None:
 
 
 def test_a_block_that_raises_changes_nothing(workspace: Workspace) -> None:
-    with pytest.raises(RuntimeError), writing(workspace) as connection:
-        catalog.add_classes(connection, ["dirt"])
-        raise RuntimeError
+    def fail_half_way() -> None:
+        with writing(workspace) as connection:
+            catalog.add_classes(connection, ["dirt"])
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        fail_half_way()
     assert catalog.list_classes(workspace) == []
 
 

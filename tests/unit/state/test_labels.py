@@ -1,8 +1,10 @@
 """Changes are appended, undone whole, never lost; the images' columns are what they add up to."""
 
+import itertools
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
@@ -85,7 +87,9 @@ def test_a_blank_or_overlong_label_is_refused(
     assert labels.list_batches(workspace) == []
 
 
-@pytest.mark.parametrize("label", ["it's", "50 %", "%s", "缺陷 🚗", '"', "; DROP TABLE images", "null"])
+@pytest.mark.parametrize(
+    "label", ["it's", "50 %", "%s", "缺陷 🚗", '"', "; DROP TABLE images", "null"]
+)
 def test_labels_and_names_of_people_are_stored_as_they_are(
     workspace: Workspace, ids: list[int], label: str
 ) -> None:
@@ -120,7 +124,7 @@ def test_only_images_that_are_elsewhere_move_to_a_split(
 
 
 def test_an_unknown_split_is_refused(workspace: Workspace) -> None:
-    with pytest.raises(ValueError, match="split must be one of train, .* got 'valid'"):
+    with pytest.raises(ValueError, match=r"split must be one of train, .* got 'valid'"):
         labels.set_split(workspace, [], "valid", actor="eve")
 
 
@@ -283,7 +287,7 @@ def test_batches_are_listed_in_pages(workspace: Workspace, ids: list[int]) -> No
 def test_people_who_give_the_same_new_label_at_once_all_succeed(
     workspace: Workspace, ids: list[int]
 ) -> None:
-    def give(image_id: int):
+    def give(image_id: int) -> Callable[[], object]:
         return lambda: labels.relabel(workspace, [image_id], "new one", actor="eve")
 
     for _ in range(3):
@@ -308,19 +312,16 @@ def test_processes_that_relabel_the_same_images_lose_no_change(workspace: Worksp
         history = labels.list_changes(workspace, image_id=image_id)[::-1]
         assert len(history) == 20
         assert history[0].old is None
-        assert all(
-            later.old == earlier.new
-            for earlier, later in zip(history, history[1:], strict=False)
-        )
+        assert all(later.old == earlier.new for earlier, later in itertools.pairwise(history))
         assert history[-1].new == _label(workspace, image_id)
 
 
-def _in_threads(*actions) -> None:
+def _in_threads(*actions: Callable[[], object]) -> None:
     """Do all at once; what one raises fails the test."""
     raised: list[Exception] = []
     together = threading.Barrier(len(actions))
 
-    def run(action) -> None:
+    def run(action: Callable[[], object]) -> None:
         together.wait()
         try:
             action()

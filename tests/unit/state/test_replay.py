@@ -1,6 +1,7 @@
 """Whatever people do, the columns of `images` are what the appended changes add up to."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,7 @@ _actions = st.lists(
 def test_undoing_one_by_one_leads_back_and_redoing_one_by_one_leads_there_again(
     workspace: Workspace, actions: list[tuple[set[int], tuple[str, Any]]]
 ) -> None:
-    change = {
+    change: dict[str, Callable[..., labels.Batch]] = {
         "label": labels.relabel,
         "split": labels.set_split,
         "excluded": labels.set_excluded,
@@ -174,8 +175,8 @@ def test_undoing_one_by_one_leads_back_and_redoing_one_by_one_leads_there_again(
 
 
 Changes.TestCase.settings = settings(
-    max_examples=15,
-    stateful_step_count=20,
+    max_examples=8,
+    stateful_step_count=15,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

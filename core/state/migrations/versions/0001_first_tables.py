@@ -117,7 +117,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("sha256", name=op.f("uq_images_sha256")),
     )
     op.create_index(op.f("ix_images_import_id"), "images", ["import_id"], unique=False)
-    op.create_index(op.f("ix_images_label"), "images", ["label"], unique=False)
+    op.create_index(
+        "ix_images_counts", "images", ["label", "split", "excluded", "condition"], unique=False
+    )
     op.create_index(op.f("ix_images_split"), "images", ["split"], unique=False)
     op.create_table(
         "rejections",

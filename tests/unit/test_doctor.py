@@ -1,0 +1,240 @@
+"""The doctor: what it finds, what it mends, and what it leaves alone."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.doctor import Finding, examine
+from core.images.thumbnails import ThumbnailStore
+from core.jobs import queue, worker
+from core.jobs.configs import CheckFiles, ImportImages
+from core.settings import load_settings
+from core.state import catalog, job_rows, labels, runs
+from core.state.catalog import ImageFilter
+from core.state.database import writing
+from core.state.job_rows import Owner
+from core.state.schema import images
+from core.state.workspace import Workspace, create_workspace
+
+DEAD_PID = 2**22 + 1  # above the greatest pid of Linux
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two images of one class."""
+    (tmp_path / "photos" / "dirt").mkdir(parents=True)
+    for number in range(2):
+        picture = Image.new("RGB", (16, 16), (100 * number, 50, 50))
+        picture.save(tmp_path / "photos" / "dirt" / f"{number}.png")
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def filled(workspace: Workspace, photos: Path) -> Workspace:
+    """A workspace with these two images, ids 1 and 2."""
+    config = ImportImages(source=str(photos))
+    worker.run_job(workspace, queue.submit(workspace, config, actor="Ada", start=False).id)
+    return workspace
+
+
+def look(workspace: Workspace, *, thorough: bool = False) -> list[Finding]:
+    return examine(workspace, load_settings(), thorough=thorough)
+
+
+def file_of(workspace: Workspace, image_id: int) -> Path:
+    return catalog.image_path(workspace, catalog.get_image(workspace, image_id))
+
+
+def add_run(workspace: Workspace, kind: str, parent: str | None = None) -> str:
+    run_id = runs.run_id(kind, {"parent": parent})
+    values = np.zeros((2, 2), np.float32)
+    names = {"embedding": ["vectors"], "projection": ["coordinates"]}[kind]
+    with runs.new_artefact(workspace, kind, run_id) as folder:
+        for name in [*names, "image_ids"]:
+            np.save(folder / f"{name}.npy", values)
+    runs.add_run(
+        workspace,
+        id=run_id,
+        kind=kind,
+        parent_id=parent,
+        config={},
+        result={},
+        n_images=2,
+        actor="Ada",
+        job_id=None,
+    )
+    return run_id
+
+
+def make_old(path: Path) -> None:
+    two_days_ago = time.time() - 2 * 86_400
+    for file in [*path.rglob("*"), path]:
+        os.utime(file, (two_days_ago, two_days_ago))
+
+
+def test_a_sound_workspace_has_no_findings(filled: Workspace) -> None:
+    add_run(filled, "projection", add_run(filled, "embedding"))
+    assert look(filled, thorough=True) == []
+
+
+def test_a_missing_copy_comes_back_from_its_source(filled: Workspace) -> None:
+    before = file_of(filled, 1).read_bytes()
+    file_of(filled, 1).unlink()
+    (finding,) = look(filled)
+    assert finding.mended
+    assert file_of(filled, 1).read_bytes() == before
+    assert catalog.count_images(filled, ImageFilter(condition="ok")) == 2
+
+
+def test_a_missing_copy_without_its_source_is_left(filled: Workspace, photos: Path) -> None:
+    file_of(filled, 1).unlink()
+    (photos / "dirt" / "0.png").unlink()
+    (finding,) = look(filled)
+    assert not finding.mended
+    assert str(file_of(filled, 1)) in finding.next_step
+    assert catalog.get_image(filled, 1).condition == "missing"
+
+
+def test_a_changed_source_is_no_source(filled: Workspace, photos: Path) -> None:
+    file_of(filled, 1).unlink()
+    (photos / "dirt" / "0.png").write_bytes((photos / "dirt" / "1.png").read_bytes())
+    assert [finding.mended for finding in look(filled)] == [False]
+
+
+def test_only_a_thorough_look_sees_bytes_that_have_changed(filled: Workspace) -> None:
+    file = file_of(filled, 2)
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    assert look(filled) == []
+    (finding,) = look(filled, thorough=True)
+    assert (finding.check, finding.mended) == ("images", True)
+    assert file.with_name(f"{file.name}.damaged").read_bytes() == bytes(content)
+    assert look(filled, thorough=True) == []
+
+
+def test_missing_thumbnails_are_made(filled: Workspace) -> None:
+    for file in filled.path.glob("thumbnails.db*"):
+        file.unlink()
+    (finding,) = look(filled)
+    assert (finding.check, finding.mended) == ("thumbnails", True)
+    sha256s = [image.sha256 for image in catalog.list_images(filled)]
+    assert ThumbnailStore(filled.path / "thumbnails.db").missing(sha256s) == []
+
+
+def test_a_run_without_its_folder_goes_with_what_came_of_it(filled: Workspace) -> None:
+    embedding = add_run(filled, "embedding")
+    add_run(filled, "projection", embedding)
+    for file in runs.artefact_folder(filled, embedding).iterdir():
+        file.unlink()
+    (finding,) = [found for found in look(filled) if found.check == "runs"]
+    assert finding.mended
+    assert "with 1 that came of it" in finding.problem
+    assert runs.list_runs(filled) == []
+
+
+def test_a_truncated_array_is_found(filled: Workspace) -> None:
+    embedding = add_run(filled, "embedding")
+    vectors = runs.artefact_folder(filled, embedding) / "vectors.npy"
+    vectors.write_bytes(vectors.read_bytes()[:-4])
+    assert [finding.check for finding in look(filled)] == ["runs"]
+
+
+def test_a_job_of_a_dead_process_is_interrupted(workspace: Workspace) -> None:
+    from core.jobs.processes import HOST
+
+    job = queue.submit(workspace, CheckFiles(), actor="Ada", start=False)
+    job_rows.claim(workspace, job.id, Owner(HOST, DEAD_PID, 0.0))
+    (finding,) = look(workspace)
+    assert f"job run {job.id}" in finding.next_step
+    assert job_rows.get_job(workspace, job.id).status == "interrupted"
+
+
+def test_columns_follow_the_latest_change_again(filled: Workspace) -> None:
+    labels.relabel(filled, [1], "scratch", actor="Ada")
+    labels.set_split(filled, [1], "test", actor="Ada")
+    labels.set_excluded(filled, [2], True, actor="Ada")
+    assert look(filled) == []
+    with writing(filled) as connection:
+        connection.execute(images.update().values(label="drop", split=None, excluded=False))
+    found = {finding.problem.split()[1]: finding for finding in look(filled)}
+    assert set(found) == {"label", "split", "excluded"}
+    assert all(finding.mended for finding in found.values())
+    first, second = (catalog.get_image(filled, image_id) for image_id in (1, 2))
+    assert (first.label, first.label_origin, first.split) == ("scratch", "human", "test")
+    assert (second.label, second.excluded) == ("drop", True)  # its label was never changed
+
+
+def test_an_undone_change_is_no_disagreement(filled: Workspace) -> None:
+    batch = labels.relabel(filled, [1], "scratch", actor="Ada")
+    labels.undo(filled, batch.id, actor="Ada")
+    assert look(filled) == []
+
+
+def test_what_dead_processes_left_is_removed(filled: Workspace) -> None:
+    left = [
+        filled.folder("images", f".incoming-{DEAD_PID}"),
+        filled.folder("embeddings", f".embedding-0.host.{DEAD_PID}"),
+        filled.folder("projections", f".projection-0.host.{DEAD_PID}.replaced"),
+        filled.folder("jobs", "1", "unpacked"),
+    ]
+    findings = look(filled)
+    assert len(findings) == 4
+    assert not any(folder.exists() for folder in left)
+
+
+def test_what_a_living_process_writes_stays(filled: Workspace) -> None:
+    kept = [
+        filled.folder("images", f".incoming-{os.getpid()}"),
+        filled.folder("embeddings", f".embedding-0.host.{os.getpid()}"),
+        filled.folder("embeddings", ".partial-0123"),
+        filled.folder("embeddings", "embedding-without-a-row"),
+    ]
+    assert look(filled) == []
+    assert all(folder.exists() for folder in kept)
+
+
+def test_features_of_an_old_unfinished_run_go_unless_a_job_may_want_them(
+    filled: Workspace,
+) -> None:
+    partial = filled.folder("embeddings", ".partial-0123")
+    (partial / "chunk.npz").write_bytes(b"")
+    make_old(partial)
+    job = queue.submit(filled, CheckFiles(), actor="Ada", start=False)
+    assert look(filled) == []
+    queue.cancel(filled, job.id)
+    assert [finding.check for finding in look(filled)] == ["leftovers"]
+    assert not partial.exists()
+
+
+def test_a_damaged_database_is_reported_and_nothing_else_touched(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = create_workspace(home / "one")
+    partial = workspace.folder("images", f".incoming-{DEAD_PID}")
+    monkeypatch.setattr("core.doctor.check_integrity", lambda _: ["row 3 missing from index"])
+    (finding,) = look(workspace)
+    assert (finding.check, finding.mended) == ("database", False)
+    assert str(workspace.path / "backups") in finding.next_step
+    assert partial.exists()
+
+
+def test_other_workspaces_that_cannot_be_opened_are_named(home: Path) -> None:
+    workspace = create_workspace(home / "one")
+    create_workspace(home / "two")
+    (home / "two" / "workspace.json").write_text("{")
+    (home / ".deleted-0123").mkdir()
+    findings = {finding.mended: finding.problem for finding in look(workspace)}
+    assert str(home / "two") in findings[False]
+    assert ".deleted-0123" in findings[True]
+    assert not (home / ".deleted-0123").exists()
+
+
+def test_a_full_disk_is_reported(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = create_workspace(home / "one")
+    monkeypatch.setattr("core.doctor._ENOUGH_BYTES", 10**18)
+    assert [finding.check for finding in look(workspace)] == ["disk"]
