@@ -61,7 +61,7 @@ def show_map(
             f"{projection.id}/{colour_by}@{version}",
         ),
         legend=_scale(shown) if shown.is_score else _categories(shown),
-        title=f"{projection.n_images:,} images by {titles[colour_by].lower()}",
+        title=f"By {titles[colour_by].lower()}",
         note=_note(projection),
         group=embedding.id,
         height=height,

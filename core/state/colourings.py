@@ -97,7 +97,7 @@ def colour(workspace: Workspace, image_ids: np.ndarray, name: str) -> Colouring:
         return _by_cluster(workspace, image_ids, name, rest)
     if kind == "distance":
         distances = _of_clustering(workspace, image_ids, rest, "distances", np.float32, np.nan)
-        return _score(name, "Distance to cluster centre", distances)
+        return _score(name, "Distance to centre", distances)
     values = catalog.column(workspace, image_ids, name)
     if name in catalog.QUALITY_MEASURES:
         return _score(name, _TITLES[name], _as_numbers(values))

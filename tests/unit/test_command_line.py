@@ -21,10 +21,11 @@ from core.__main__ import build_parser, main
 from core.cli import following
 from core.errors import OperatorError
 from core.jobs import queue, worker
-from core.jobs.configs import CheckFiles, ImportImages
+from core.jobs.configs import CheckFiles, EmbedImages, ImportImages
+from core.jobs.context import JobContext
 from core.jobs.steps import generate_images
 from core.settings import PROJECT_ROOT
-from core.state import catalog, job_rows
+from core.state import catalog, job_rows, runs
 from core.state.workspace import create_workspace, open_workspace
 
 Ask = Callable[..., tuple[int, dict[str, Any]]]
@@ -81,6 +82,35 @@ def answers(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[s
                 assert main(given) == 0
             said[name] = json.loads(output.getvalue())
     return said
+
+
+@pytest.fixture
+def quick_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of a network: four numbers an image, and no weights anywhere."""
+
+    def embed(context: JobContext, config: EmbedImages) -> Mapping[str, Any]:
+        workspace = context.workspace
+        ids = catalog.image_ids(workspace)
+        weights = {"backbone": config.backbone, "source": "random", "sha256": "", "notice": ""}
+        run_id = runs.run_id("embedding", {"n": len(ids)})
+        with runs.new_artefact(workspace, "embedding", run_id) as folder:
+            np.save(folder / "vectors.npy", np.random.default_rng(0).normal(size=(len(ids), 4)))
+            np.save(folder / "image_ids.npy", ids)
+        made = runs.add_run(
+            workspace,
+            id=run_id,
+            kind="embedding",
+            parent_id=None,
+            config={"backbone": config.backbone},
+            result={"weights": weights},
+            n_images=len(ids),
+            actor=context.job.actor,
+            job_id=context.job.id,
+        )
+        return {"run": made.id, "n_images": made.n_images, **made.result}
+
+    monkeypatch.setattr("core.jobs.steps.embed_images.run", embed)
+    monkeypatch.setattr("core.doctor.find_weights", lambda *_: "random")
 
 
 def test_an_import_says_what_it_took_and_what_it_refused(answers: Mapping[str, Any]) -> None:
@@ -334,21 +364,25 @@ def test_workspaces_are_made_listed_and_deleted(home: Path, ask: Ask) -> None:
     assert not (home / "a").exists()
 
 
-def test_a_demo_is_made_once(home: Path, ask: Ask) -> None:
-    code, first = ask("demo", "--n", 8, "--backbone", "mobilenet_v2")
+def test_a_demo_is_made_once(home: Path, quick_features: None, ask: Ask) -> None:
+    code, first = ask("demo", "--n", 8)
     assert (code, first["workspace"], first["n_images"]) == (0, str(home / "demo"), 8)
+    assert first["backbone"] == "mobilenet_v2"  # no weights are here
     assert [step["step"] for step in first["steps"]] == ["generate", "embed", "project", "cluster"]
     assert not any(step["done_before"] for step in first["steps"])
     code, second = ask("demo", "--n", 8)
     assert all(step["done_before"] for step in second["steps"])
     assert second["clustering"] == first["clustering"]
 
-    code, other = ask("demo", "--n", 8, "--seed", 1)
-    assert code == 1
-    assert "--reset" in other["error"]["next_step"]
+
+def test_a_demo_of_other_images_takes_a_reset(home: Path, quick_features: None, ask: Ask) -> None:
+    ask("demo", "--n", 8)
     uid = open_workspace(home / "demo").uid
-    code, anew = ask("demo", "--n", 8, "--seed", 1, "--backbone", "mobilenet_v2", "--reset")
-    assert (code, anew["n_images"]) == (0, 8)
+    code, other = ask("demo", "--n", 8, "--seed", 1)
+    assert (code, "--reset" in other["error"]["next_step"]) == (1, True)
+    assert open_workspace(home / "demo").uid == uid
+    code, anew = ask("demo", "--n", 9, "--seed", 1, "--reset")
+    assert (code, anew["n_images"]) == (0, 9)
     assert open_workspace(home / "demo").uid != uid
 
 
