@@ -121,9 +121,10 @@ def find_weights(workspace: Workspace, settings: Settings, backbone: str) -> str
     Raises:
         OperatorError: a file that was placed for it does not fit.
     """
+    from core.jobs.steps.embed_images import weights_folders
     from core.latent.weights import resolve_weights
 
-    folders = [workspace.path / "weights", *filter(None, [settings.weights_dir])]
+    folders = weights_folders(workspace, settings)
     return resolve_weights(backbone, weights_dirs=folders, offline=True).source
 
 

@@ -12,11 +12,14 @@ Every one passes the same question, `authorised(request)`. Addresses that hold a
 a content's number or hash never change their meaning, so browsers keep what they have fetched.
 """
 
+from __future__ import annotations
+
 import functools
 import json
 import mimetypes
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -24,10 +27,15 @@ from starlette.routing import Route
 
 from core.errors import OperatorError
 from core.settings import PROJECT_ROOT, load_settings
-from core.state.workspace import Workspace
+from core.state.workspace import MARKER, Workspace
+
+if TYPE_CHECKING:
+    from core.state.catalog import Image
+    from core.state.runs import Run
 
 PREFIX = "/lacquer"
 PREVIEW_SIDE_PX = 640
+_LARGEST_ID = 2**31 - 1  # what the databases' integers hold
 _ASSETS = PROJECT_ROOT / "assets"
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 _FRESH = {"Cache-Control": "no-store"}
@@ -80,8 +88,8 @@ def _asset(request: Request) -> Response:
 
 
 def _thumbnail(request: Request) -> Response:
-    workspace, image_id = _workspace(request), request.path_params["image_id"]
-    jpeg = _thumbnails(workspace.path).get(_sha256(workspace, image_id))
+    workspace, image_id = _workspace(request), _image_id(request)
+    jpeg = _thumbnails(workspace).get(_sha256(workspace, image_id))
     if jpeg is None:
         jpeg = _remake_thumbnail(workspace, image_id)
     return Response(jpeg, media_type="image/jpeg", headers=_FOREVER)
@@ -90,7 +98,7 @@ def _thumbnail(request: Request) -> Response:
 def _preview(request: Request) -> Response:
     from core.images.thumbnails import make_preview
 
-    workspace, image_id = _workspace(request), request.path_params["image_id"]
+    workspace, image_id = _workspace(request), _image_id(request)
     jpeg = make_preview(_decode(workspace, image_id), side=PREVIEW_SIDE_PX)
     return Response(jpeg, media_type="image/jpeg", headers=_FOREVER)
 
@@ -101,11 +109,9 @@ def _image(request: Request) -> Response:
     from core.state import catalog
 
     workspace = _workspace(request)
-    image = catalog.get_image(workspace, request.path_params["image_id"])
+    image = catalog.get_image(workspace, _image_id(request))
     if image.format in _SHOWN_BY_BROWSERS:
-        path = catalog.image_path(workspace, image)
-        if not path.is_file():
-            raise LookupError("the image's file is missing")
+        path = _file_of(workspace, image)
         return FileResponse(path, media_type=_SHOWN_BY_BROWSERS[image.format], headers=_FOREVER)
     pixels = _decode(workspace, image.id)
     jpeg = make_preview(pixels, side=max(pixels.size))
@@ -117,7 +123,7 @@ def _card(request: Request) -> Response:
 
     card = describe_image(
         _workspace(request),
-        request.path_params["image_id"],
+        _image_id(request),
         projection=request.query_params.get("map"),
         colouring=request.query_params.get("by"),
     )
@@ -128,7 +134,7 @@ def _points(request: Request) -> Response:
     from core.state import runs
 
     workspace = _workspace(request)
-    run = runs.get_run(workspace, request.path_params["projection"])
+    run = _projection(workspace, request)
     places = runs.load_array(workspace, run, "coordinates").astype("<f4")
     ids = runs.load_array(workspace, run, "image_ids").astype("<i4")
     body = places[:, 0].tobytes() + places[:, 1].tobytes() + ids.tobytes()
@@ -140,7 +146,7 @@ def _colours(request: Request) -> Response:
     from core.state.colourings import colour
 
     workspace = _workspace(request)
-    run = runs.get_run(workspace, request.path_params["projection"])
+    run = _projection(workspace, request)
     ids = runs.load_array(workspace, run, "image_ids")
     values = colour(workspace, ids, request.query_params.get("by", "label")).values
     body = values.astype(values.dtype.newbyteorder("<")).tobytes()
@@ -164,8 +170,35 @@ def _export(request: Request) -> Response:
     return FileResponse(path, media_type=kind, filename=name, headers=_FRESH)
 
 
+def _image_id(request: Request) -> int:
+    image_id: int = request.path_params["image_id"]
+    if image_id > _LARGEST_ID:
+        raise LookupError("no such image")
+    return image_id
+
+
+def _projection(workspace: Workspace, request: Request) -> Run:
+    from core.state import runs
+
+    run = runs.find_run(workspace, request.path_params["projection"])
+    if run is None:  # the beginning of an id may come to mean another map: it is no address
+        raise LookupError("no such map")
+    return run
+
+
 def _workspace(request: Request) -> Workspace:
-    return _workspace_by_uid(request.path_params["uid"])
+    uid = request.path_params["uid"]
+    if not _is_there(_workspace_by_uid(uid)):  # deleted or moved since it was remembered
+        _workspace_by_uid.cache_clear()
+    return _workspace_by_uid(uid)
+
+
+def _is_there(workspace: Workspace) -> bool:
+    try:
+        marker = json.loads((workspace.path / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return marker.get("uid") == workspace.uid
 
 
 @functools.lru_cache(maxsize=64)
@@ -179,10 +212,10 @@ def _workspace_by_uid(uid: str) -> Workspace:
 
 
 @functools.lru_cache(maxsize=64)
-def _thumbnails(path: Path):  # type: ignore[no-untyped-def]  # Pillow loads with its first use
+def _thumbnails(workspace: Workspace):  # type: ignore[no-untyped-def]  # Pillow loads at first use
     from core.images.thumbnails import ThumbnailStore
 
-    return ThumbnailStore(path / "thumbnails.db")
+    return ThumbnailStore(workspace.path / "thumbnails.db")
 
 
 @functools.lru_cache(maxsize=200_000)
@@ -196,7 +229,7 @@ def _remake_thumbnail(workspace: Workspace, image_id: int) -> bytes:
     from core.images.thumbnails import make_thumbnail
 
     jpeg = make_thumbnail(_decode(workspace, image_id))
-    _thumbnails(workspace.path).put_many([(_sha256(workspace, image_id), jpeg)])
+    _thumbnails(workspace).put_many([(_sha256(workspace, image_id), jpeg)])
     return jpeg
 
 
@@ -204,8 +237,19 @@ def _decode(workspace: Workspace, image_id: int):  # type: ignore[no-untyped-def
     from core.images.reading import ImageRejected, read_image
     from core.state import catalog
 
-    path = catalog.image_path(workspace, catalog.get_image(workspace, image_id))
+    path = _file_of(workspace, catalog.get_image(workspace, image_id))
     try:
         return read_image(path, max_pixels=load_settings().max_image_pixels)
     except ImageRejected as error:
         raise LookupError(error.reason) from error
+
+
+def _file_of(workspace: Workspace, image: Image) -> Path:
+    """Where the image's file is; a referenced file that was edited is another picture by now."""
+    from core.state import catalog
+
+    now = catalog.check_files(workspace, catalog.ImageFilter(ids=(image.id,)))
+    condition = now.get(image.id, image.condition)
+    if condition != "ok":
+        raise LookupError(f"the image's file is {condition}")
+    return catalog.image_path(workspace, image)

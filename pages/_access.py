@@ -58,7 +58,9 @@ def current_person() -> Person | None:
         if not st.user.is_logged_in:
             return None
         email = str(st.user.get("email") or "")
-        return Person(str(st.user.get("name") or email or "unnamed"), _role_of(email))
+        # Some providers let people claim any address: one that was not verified earns no role.
+        verified = email if st.user.get("email_verified", True) else ""
+        return Person(str(st.user.get("name") or email or "unnamed"), _role_of(verified))
     name = st.session_state.get("person") or unquote(st.context.cookies.get(NAME_COOKIE, ""))
     name = clean_person(name)
     return Person(name, "admin") if name else None

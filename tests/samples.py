@@ -16,10 +16,9 @@ from PIL import Image
 from core.jobs import queue
 from core.jobs.configs import ImportImages, JobConfig
 from core.jobs.worker import run_job
-from core.state import catalog, runs
-from core.state.job_rows import Job
 from core.settings import Settings
-from core.state import database
+from core.state import catalog, database, runs
+from core.state.job_rows import Job
 from core.state.runs import Run
 from core.state.workspace import MARKER, Workspace, create_workspace, open_workspace
 

@@ -4,6 +4,8 @@ Chunks are kept as they come, under a name made of all that shapes a feature, so
 cancelled run loses at most 512 images, whoever starts the next one.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import shutil
@@ -11,18 +13,22 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.errors import OperatorError
 from core.jobs.configs import EmbedImages
 from core.jobs.context import JobContext
-from core.settings import load_settings
+from core.settings import Settings, load_settings
 from core.state import catalog, runs
 from core.state.catalog import Image, ImageFilter
 from core.state.runs import Run
 from core.state.workspace import Workspace
+
+if TYPE_CHECKING:
+    from core.latent.embedding import EmbeddingReport
+    from core.latent.weights import ResolvedWeights
 
 VERSION = 1  # part of every run's id: raise it when the same input gives other features
 
@@ -33,37 +39,30 @@ def run(context: JobContext, config: EmbedImages) -> Mapping[str, Any]:
     Raises:
         OperatorError: there are no images, none can be read, or the weights do not fit.
     """
-    from core.latent.embedding import embed_images, load_extractor
+    from core.latent.backbones import get_backbone, load_preprocessing
     from core.latent.weights import resolve_weights
 
     workspace, settings = context.workspace, load_settings()
     context.report(0.0, "Looking for weights")
-    folders = [workspace.folder("weights"), *filter(None, [settings.weights_dir])]
     weights = resolve_weights(
         config.backbone,
-        weights_dirs=folders,
+        weights_dirs=weights_folders(workspace, settings),
         offline=settings.offline,
         on_progress=lambda fraction, step: context.report(0.05 * fraction, step),
     )
     images = _readable_images(workspace)
-    extractor = load_extractor(weights, device=config.device)
+    backbone = get_backbone(weights.backbone)
     shaping = {
-        "backbone": weights.backbone,
+        "backbone": backbone.name,
         "weights_sha256": weights.sha256,
-        "preprocessing": asdict(extractor.preprocessing),
+        "preprocessing": asdict(load_preprocessing(backbone)),
         "version": VERSION,
     }
     kept = _Chunks(workspace, shaping)
     earlier = _earlier_runs(workspace, shaping)
     known = _known_ids(workspace, earlier) | kept.ids()
     new = [image for image in images if image.id not in known]
-    report = embed_images(
-        [catalog.image_path(workspace, image) for image in new],
-        extractor,
-        max_pixels=settings.max_image_pixels,
-        on_chunk=lambda chunk: kept.add([new[i].id for i in chunk.indices], chunk.features),
-        on_progress=lambda fraction, step: context.report(0.05 + 0.9 * fraction, step),
-    )
+    report = _embed(context, config, weights, new, kept)
     failed = {new[failure.index].id: failure.reason for failure in report.failed}
     embedded = [image for image in images if image.id not in failed]
     if not embedded:
@@ -72,7 +71,7 @@ def run(context: JobContext, config: EmbedImages) -> Mapping[str, Any]:
         )
     context.report(0.96, "Storing the features")
     result = {
-        "n_features": extractor.n_features,
+        "n_features": backbone.n_features,
         "n_reused": len(embedded) - report.n_embedded,
         "n_embedded": report.n_embedded,
         "images_per_second": round(report.images_per_second, 2),
@@ -91,6 +90,31 @@ def run(context: JobContext, config: EmbedImages) -> Mapping[str, Any]:
     done = _store(context, embedded, shaping, result, earlier, kept)
     kept.clear()
     return {"run": done.id, "n_images": done.n_images, **result}
+
+
+def weights_folders(workspace: Workspace, settings: Settings) -> list[Path]:
+    """Where a person may place weights, in the order in which they are looked through."""
+    return [workspace.folder("weights"), *filter(None, [settings.weights_dir])]
+
+
+def _embed(
+    context: JobContext,
+    config: EmbedImages,
+    weights: ResolvedWeights,
+    new: Sequence[Image],
+    kept: _Chunks,
+) -> EmbeddingReport:
+    from core.latent.embedding import EmbeddingReport, embed_images, load_extractor
+
+    if not new:  # and no network to load
+        return EmbeddingReport(0, (), device="none", dtype="none", cosine=None, seconds=0.0)
+    return embed_images(
+        [catalog.image_path(context.workspace, image) for image in new],
+        load_extractor(weights, device=config.device),
+        max_pixels=load_settings().max_image_pixels,
+        on_chunk=lambda chunk: kept.add([new[i].id for i in chunk.indices], chunk.features),
+        on_progress=lambda fraction, step: context.report(0.05 + 0.9 * fraction, step),
+    )
 
 
 def _readable_images(workspace: Workspace) -> list[Image]:
@@ -122,7 +146,7 @@ def _store(
     shaping: Mapping[str, Any],
     result: Mapping[str, Any],
     earlier: Sequence[Run],
-    kept: "_Chunks",
+    kept: _Chunks,
 ) -> Run:
     workspace = context.workspace
     ids = np.array([image.id for image in embedded], dtype=np.int64)  # ascending

@@ -1,7 +1,7 @@
 """Write images and labels out, so that what was decided here can be used elsewhere.
 
-Every format can be imported again: `folder` has a folder a class below a folder a split, `csv` a
-table `labels.csv` beside the images, `parquet` the same table for data tools.
+`folder` has a folder a class below a folder a split, `csv` a table `labels.csv` beside the images:
+both can be imported again. `parquet` has the same table for data tools.
 """
 
 import re

@@ -25,7 +25,8 @@ from core.jobs.configs import ImportImages
 from core.jobs.context import JobContext
 from core.settings import load_settings
 from core.state import catalog
-from core.state.catalog import NewImage
+from core.state.catalog import Import, NewImage
+from core.state.files import replace_file
 from core.state.workspace import Workspace
 
 _BATCH = 256
@@ -48,7 +49,9 @@ def run(context: JobContext, config: ImportImages) -> Mapping[str, Any]:
 
     Raises:
         OperatorError: the source is not there, is no known format, or cannot be unpacked.
+        ValueError: `config.split` is no rule for splits; nothing has been imported then.
     """
+    _ratios(config)
     source = Path(config.source)
     if source.is_file() and source.suffix.lower() == ".zip":
         result = _import_archive(context, config, source)
@@ -77,9 +80,11 @@ def import_scan(
         refused: (path, reason) of what was turned down before the scan.
     """
     workspace = context.workspace
-    import_id = _begin(context, config, found)
+    begun = _begin(context, config, found)
+    import_id = begun.id
+    listed = set(catalog.list_rejections(workspace, import_id))  # by an attempt that was killed
     refused = [*refused, *((file.path, file.reason) for file in found.rejected)]
-    catalog.add_rejections(workspace, import_id, refused)
+    catalog.add_rejections(workspace, import_id, [each for each in refused if each not in listed])
     thumbnails = ThumbnailStore(workspace.path / "thumbnails.db")
     known = catalog.known_sources(
         workspace, (f"{name}/{candidate.relative}" for candidate in found.candidates)
@@ -95,7 +100,9 @@ def import_scan(
         thumbnails.put_many((done.image.sha256, done.thumbnail) for done in images if done.image)
         catalog.add_images(workspace, import_id, [done.image for done in images if done.image])
         turned_down = [(done.candidate.relative, done.refused) for done in batch if done.refused]
-        catalog.add_rejections(workspace, import_id, turned_down)
+        catalog.add_rejections(
+            workspace, import_id, [each for each in turned_down if each not in listed]
+        )
         refused += turned_down
         n_known += sum(done.is_known for done in batch)
         n_done += len(batch)
@@ -103,7 +110,8 @@ def import_scan(
             0.98 * n_done / len(found.candidates),
             f"{n_done:,} of {len(found.candidates):,} files read",
         )
-    _draw_splits(workspace, config, import_id, found)
+    _draw_splits(workspace, config, import_id)
+    n_known -= begun.n_imported + begun.n_duplicates  # known from that attempt, not from before
     done = catalog.finish_import(workspace, import_id, n_known=n_known)
     shutil.rmtree(_staging(workspace), ignore_errors=True)
     return {
@@ -150,20 +158,20 @@ def _import_archive(context: JobContext, config: ImportImages, archive: Path) ->
         shutil.rmtree(unpacked, ignore_errors=True)
 
 
-def _begin(context: JobContext, config: ImportImages, found: Scan) -> int:
+def _begin(context: JobContext, config: ImportImages, found: Scan) -> Import:
     """The import's row: the same again when a killed import resumes."""
     note = context.folder / "import_id"
-    if note.exists():
-        return int(note.read_text())
-    import_id = catalog.begin_import(
-        context.workspace,
-        source=config.shown_as or config.source,
-        format=found.format,
-        options=asdict(config),
-        actor=context.job.actor,
-    )
-    note.write_text(str(import_id))
-    return import_id
+    if not note.exists():
+        import_id = catalog.begin_import(
+            context.workspace,
+            source=config.shown_as or config.source,
+            format=found.format,
+            options=asdict(config),
+            actor=context.job.actor,
+        )
+        replace_file(note, str(import_id).encode())
+    begun = int(note.read_text())
+    return next(each for each in catalog.list_imports(context.workspace) if each.id == begun)
 
 
 def _in_batches(
@@ -251,11 +259,18 @@ def _keep(workspace: Workspace, staged: Path, sha256: str, format: str) -> Path:
     return location
 
 
-def _draw_splits(workspace: Workspace, config: ImportImages, import_id: int, found: Scan) -> None:
-    """Draw splits, stratified by label, for the images of this import that are to have one."""
+def _ratios(config: ImportImages) -> Mapping[str, float] | None:
+    """The shares of a draw; None where none is asked for."""
     if config.split == "keep":
+        return None
+    return DEFAULT_RATIOS if config.split == "auto" else parse_ratios(config.split)
+
+
+def _draw_splits(workspace: Workspace, config: ImportImages, import_id: int) -> None:
+    """Draw splits, stratified by label, for the images of this import that are to have one."""
+    ratios = _ratios(config)
+    if ratios is None:
         return
-    ratios = DEFAULT_RATIOS if config.split == "auto" else parse_ratios(config.split)
     rows = catalog.images_without_split(workspace, import_id)
     drawn = assign_splits([label for _, label in rows], ratios=ratios, seed=config.seed)
     catalog.set_imported_splits(
