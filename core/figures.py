@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.palette import CLASS_COLOURS, SPLIT_COLOURS, UNKNOWN_COLOUR, class_colour
+from core.vocabulary import RESERVED_LABELS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -26,7 +27,8 @@ def images_by_class(
     """
     import plotly.graph_objects as go
 
-    names = [name for name in [*classes, None] if any(label == name for label, _, _ in rows)]
+    present = {label for label, _, _ in rows}
+    names = [name for name in [*classes, *RESERVED_LABELS, None] if name in present]
     figure = go.Figure()
     for split in _SPLIT_ORDER:
         counts = {label: n for label, chosen, n in rows if chosen == split}
@@ -55,7 +57,7 @@ def classes_by_split(
     splits = [split for split in _SPLIT_ORDER if any(chosen == split for _, chosen, _ in rows)]
     totals = {split: sum(n for _, chosen, n in rows if chosen == split) for split in splits}
     figure = go.Figure()
-    for name in [*classes, None]:
+    for name in [*classes, *RESERVED_LABELS, None]:
         counts = {split: n for label, split, n in rows if label == name}
         if counts:
             figure.add_bar(

@@ -22,6 +22,11 @@ CLASS_COLOURS = (
 )
 SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "star")
 UNKNOWN_COLOUR = "#9aa0a6"
+RESERVED_MARKS = {  # no classes: greys, each with a marker of its own
+    "multiple": ("#66717c", "diamond"),
+    "not_a_defect": ("#66717c", "square"),
+    "unusable": ("#66717c", "cross"),
+}
 SPLIT_COLOURS = {
     "train": "#0072b2",
     "validation": "#e69f00",
@@ -33,8 +38,10 @@ SCORE_COLOURS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 
 
 def class_colour(name: str | None, order: Sequence[str]) -> str:
-    """The colour of a class in this order of classes."""
-    return category_colour(order.index(name)) if name in order else UNKNOWN_COLOUR
+    """The colour of a label: a class's by its place in `order`, else a grey."""
+    if name in order:
+        return category_colour(order.index(name))
+    return RESERVED_MARKS[name][0] if name in RESERVED_MARKS else UNKNOWN_COLOUR
 
 
 def category_colour(place: int) -> str:

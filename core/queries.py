@@ -74,8 +74,14 @@ def resolve_on_map(workspace: Workspace, selection: MapSelection) -> np.ndarray:
         OperatorError: a map or a kept selection that it builds on is gone.
     """
 
+    def map_called(name: str) -> Run:
+        run = runs.find_run(workspace, name)
+        if run is None or run.kind != "projection":
+            raise OperatorError("This map is no longer there.", next_step="Select again.")
+        return run
+
     def points_of(projection: str) -> Points:
-        run = runs.get_run(workspace, projection)
+        run = map_called(projection)
         places = runs.load_array(workspace, run, "coordinates")
         ids = runs.load_array(workspace, run, "image_ids").astype(np.int32)
         return Points(places[:, 0], places[:, 1], ids)
@@ -83,7 +89,7 @@ def resolve_on_map(workspace: Workspace, selection: MapSelection) -> np.ndarray:
     def categories_of(version: str) -> np.ndarray:
         projection, _, rest = version.partition("/")
         name = rest.rpartition("@")[0]
-        ids = runs.load_array(workspace, runs.get_run(workspace, projection), "image_ids")
+        ids = runs.load_array(workspace, map_called(projection), "image_ids")
         return colourings.colour(workspace, ids, name).values
 
     found = resolve_selection(

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import streamlit as st
 
-from core.images.labels import RESERVED_LABELS
 from core.palette import SPLIT_COLOURS, UNKNOWN_COLOUR, class_colour
 from core.state import catalog, labels
 from core.state.catalog import Image, ImageFilter
 from core.state.labels import Batch
 from core.state.workspace import Workspace
+from core.vocabulary import RESERVED_LABELS, SPLITS
 from pages._gallery import Badge, GalleryItem, GallerySelection, gallery
 from pages._shared import acting, changed, image_urls
 
@@ -35,7 +35,7 @@ def filter_images(workspace: Workspace, *, key: str) -> ImageFilter:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen_labels = st.multiselect(
             "Label",
-            [*catalog.list_classes(workspace), _NONE],
+            [*catalog.list_classes(workspace), *RESERVED_LABELS, _NONE],
             placeholder="any",
             key=f"{key}.label",
             bind="query-params",
@@ -43,7 +43,7 @@ def filter_images(workspace: Workspace, *, key: str) -> ImageFilter:
         )
         splits = st.multiselect(
             "Split",
-            [*catalog.SPLITS, _NONE],
+            [*SPLITS, _NONE],
             placeholder="any",
             key=f"{key}.split",
             bind="query-params",
@@ -156,7 +156,7 @@ def image_actions(
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label = st.selectbox(
             f"Label for {n_images:,} images",
-            [*catalog.list_classes(workspace), *_reserved(workspace)],
+            [*catalog.list_classes(workspace), *RESERVED_LABELS],
             index=None,
             placeholder="Choose or type a label",
             accept_new_options=True,
@@ -206,7 +206,7 @@ def image_actions(
 
 
 def _more_actions(workspace: Workspace, ids: Sequence[int], *, key: str, what: str) -> None:
-    split = st.segmented_control("Move to split", catalog.SPLITS, key=f"{key}.split")
+    split = st.segmented_control("Move to split", SPLITS, key=f"{key}.split")
     if st.button("Move", disabled=not split, key=f"{key}.move"):
         batch = labels.set_split(workspace, ids, split, actor=acting("data scientist").name)
         _done(workspace, batch, f"Moved to {split}")
@@ -262,11 +262,6 @@ _STATES: dict[str, dict] = {
 def _done(workspace: Workspace, batch: Batch, text: str) -> None:
     changed(workspace, batch, text)
     st.rerun()
-
-
-def _reserved(workspace: Workspace) -> list[str]:
-    known = catalog.list_classes(workspace)
-    return [label for label in RESERVED_LABELS if label not in known]
 
 
 def _filter_attributes(workspace: Workspace, *, key: str) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ import streamlit as st
 from core import queries
 from core.errors import OperatorError
 from core.palette import (
+    RESERVED_MARKS,
     SCORE_COLOURS,
     SPLIT_COLOURS,
     UNKNOWN_COLOUR,
@@ -137,15 +138,17 @@ def _categories(colouring: Colouring) -> list[Category]:
 
 
 def _colour(colouring: Colouring, entry: Legend) -> str:
-    if entry.place is None:
-        return UNKNOWN_COLOUR
-    if colouring.name == "split":
+    if colouring.name == "split" and entry.name in SPLIT_COLOURS:
         return SPLIT_COLOURS[entry.name]
+    if entry.place is None:
+        return RESERVED_MARKS.get(entry.name, (UNKNOWN_COLOUR, ""))[0]
     return category_colour(entry.place)
 
 
 def _symbol(entry: Legend) -> str:
-    return "circle" if entry.place is None else category_symbol(entry.place)
+    if entry.place is None:
+        return RESERVED_MARKS.get(entry.name, ("", "circle"))[1]
+    return category_symbol(entry.place)
 
 
 def _scale(colouring: Colouring) -> ScoreScale:

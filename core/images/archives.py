@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import OperatorError
-from core.images.labels import printable
 from core.images.scanning import Rejection, is_hidden
 from core.images.splits import split_named
+from core.vocabulary import printable
 
 _CHUNK_BYTES = 1 << 20
 _MAX_NAME_BYTES = 255

@@ -22,9 +22,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import OperatorError
-from core.images.labels import clean_label, printable
 from core.images.scanning import NO_ATTRIBUTES, Candidate, Rejection, Scan, refusal_by_name
-from core.images.splits import SPLITS, split_named
+from core.images.splits import split_named
+from core.vocabulary import SPLITS, clean_label, printable
 
 MAX_TABLE_BYTES = 100_000_000
 

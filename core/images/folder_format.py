@@ -15,7 +15,6 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.images.labels import clean_label, printable
 from core.images.scanning import (
     Candidate,
     Rejection,
@@ -25,6 +24,7 @@ from core.images.scanning import (
     refusal_by_name,
 )
 from core.images.splits import split_named
+from core.vocabulary import clean_label, printable
 
 _LINK_OUT = "a symbolic link to outside the folder"
 _LINK_TO_FOLDER = "a symbolic link to another folder of this import; its files are taken there"

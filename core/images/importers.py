@@ -12,8 +12,8 @@ from pathlib import Path
 from core.errors import OperatorError
 from core.images.csv_format import has_path_column, scan_csv
 from core.images.folder_format import scan_folder
-from core.images.labels import printable
 from core.images.scanning import Candidate, Rejection, Scan, is_hidden
+from core.vocabulary import printable
 
 __all__ = [
     "FORMATS",

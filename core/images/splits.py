@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-SPLITS = ("train", "validation", "calibration", "test")
+from core.vocabulary import SPLITS
 
 # The paper's 240/70/34 images are 70/20/10. Training and test keep their shares; calibration, which
 # serves thresholds alone, takes half of validation's.

@@ -23,8 +23,8 @@ from core.state.schema import (
     sources,
 )
 from core.state.workspace import Workspace
+from core.vocabulary import RESERVED_LABELS
 
-SPLITS = ("train", "validation", "calibration", "test")
 QUALITY_MEASURES = (
     "brightness",
     "contrast",
@@ -468,9 +468,12 @@ def set_conditions(workspace: Workspace, conditions: Mapping[int, str]) -> None:
 
 
 def add_classes(connection: sa.Connection, names: Iterable[str]) -> None:
-    """Give every name that is not a class yet the next place in the order of colours."""
+    """Give every name that is not a class yet the next place in the order of colours.
+
+    Reserved labels are said of images and never become classes.
+    """
     known = set(connection.execute(sa.select(classes.c.name)).scalars())
-    new = sorted(set(names) - known)
+    new = sorted(set(names) - known - set(RESERVED_LABELS))
     if new:
         insert_new(connection, classes, [{"name": name, "created_at": now()} for name in new])
 

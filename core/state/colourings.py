@@ -10,6 +10,7 @@ from core.errors import OperatorError
 from core.state import catalog, runs
 from core.state.runs import Run
 from core.state.workspace import Workspace
+from core.vocabulary import RESERVED_LABELS, SPLITS
 
 NO_CATEGORY = 255
 _MOST_CATEGORIES = 60  # a legend with more is no legend
@@ -31,7 +32,7 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Category:
-    """One entry of a legend; `place` fixes its colour, None means "no value"."""
+    """One entry of a legend; `place` fixes its colour, None is for what is no class of its own."""
 
     name: str
     place: int | None
@@ -106,9 +107,10 @@ def colour(workspace: Workspace, image_ids: np.ndarray, name: str) -> Colouring:
             return _score(name, rest, _as_numbers(values))
         return _category(name, rest, [_text(value) for value in values])
     if name == "label":
-        return _category(name, "Label", values, order=catalog.list_classes(workspace))
+        order = catalog.list_classes(workspace)
+        return _category(name, "Label", values, order=order, apart=RESERVED_LABELS)
     if name == "split":
-        return _category(name, "Split", values, order=catalog.SPLITS)
+        return _category(name, "Split", values, order=SPLITS)
     if name in ("excluded", "queued"):
         words = ["yes" if value else "no" for value in values]
         return _category(name, _TITLES[name], words, order=("no", "yes"))
@@ -155,17 +157,25 @@ def _score(name: str, title: str, values: np.ndarray) -> Colouring:
 
 
 def _category(
-    name: str, title: str, words: Sequence[str | None], *, order: Sequence[str] = ()
+    name: str,
+    title: str,
+    words: Sequence[str | None],
+    *,
+    order: Sequence[str] = (),
+    apart: Sequence[str] = (),
 ) -> Colouring:
-    """Number the words by `order`, then by frequency; what finds no room is "other"."""
-    counts = Counter(words)
-    n_none = counts.pop(None, 0)
-    rest = [word for word, _ in counts.most_common() if word not in order]
+    """Number the words by `order`, then by frequency; what finds no room is "other".
+
+    Words `apart` come last and take no place among the colours.
+    """
+    counts = Counter(word for word in words if word is not None)
+    n_none = len(words) - counts.total()
+    rest = [word for word, _ in counts.most_common() if word not in (*order, *apart)]
     places = {word: place for place, word in enumerate([*order, *rest])}
-    shown = sorted((w for w in counts if w is not None), key=lambda word: places[word])
+    shown = [word for word in (*places, *apart) if counts[word]]
     shown, other = shown[:_MOST_CATEGORIES], shown[_MOST_CATEGORIES:]
     rows = {word: row for row, word in enumerate(shown)}
-    categories = [Category(word, places[word], counts[word]) for word in shown]
+    categories = [Category(word, places.get(word), counts[word]) for word in shown]
     if other or n_none:
         n_other = sum(counts[word] for word in other) + n_none
         categories.append(Category("other or none" if other else "none", None, n_other))

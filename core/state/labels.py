@@ -12,11 +12,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.errors import OperatorError
-from core.state.catalog import SPLITS, add_classes
+from core.state.catalog import add_classes
 from core.state.clock import now
 from core.state.database import is_one_of, reading, writing
 from core.state.schema import batches, changes, images, queue
 from core.state.workspace import Workspace
+from core.vocabulary import SPLITS, clean_label
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,9 @@ def relabel(
     Confirming the label that an image has is a change too: from then on a person stands for it.
 
     Raises:
-        OperatorError: the label is blank or longer than 80 characters.
+        OperatorError: the label is blank, longer than 80 characters, or could name no folder.
     """
-    label = None if label is None else _clean_label(label)
+    label = None if label is None else _clean(label)
     with writing(workspace) as connection:
         if label:
             add_classes(connection, [label])
@@ -224,12 +225,13 @@ def list_changes(
         return [Change(*row) for row in connection.execute(query)]
 
 
-def _clean_label(label: str) -> str:
-    cleaned = "".join(c for c in label if c.isprintable()).strip()
-    if not cleaned or len(cleaned) > 80:
-        raise OperatorError(
-            "A label needs between 1 and 80 characters.", f"This one has {len(cleaned)}."
-        )
+def _clean(label: str) -> str:
+    try:
+        cleaned = clean_label(label)
+    except ValueError as error:
+        raise OperatorError("This cannot be a label.", str(error), "Choose another.") from error
+    if cleaned is None:
+        raise OperatorError("A label needs at least one character that can be read.")
     return cleaned
 
 

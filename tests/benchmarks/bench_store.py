@@ -17,6 +17,7 @@ from core.state import catalog, labels
 from core.state.catalog import ImageFilter, NewImage
 from core.state.database import DATABASE_FILE
 from core.state.workspace import Workspace, create_workspace
+from core.vocabulary import SPLITS
 
 N_IMAGES = 100_000
 N_ROUNDS = 7
@@ -79,8 +80,8 @@ def _image(number: int) -> NewImage:
         height=640,
         n_bytes=50_000,
         label=CLASSES[number % len(CLASSES)],
-        split=catalog.SPLITS[number % 3],
-        quality={name: (number % 1000) / 1000 for name in catalog.QUALITY_MEASURES},
+        split=SPLITS[number % 3],
+        quality=dict.fromkeys(catalog.QUALITY_MEASURES, number % 1000 / 1000),
     )
 
 

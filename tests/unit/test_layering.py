@@ -12,7 +12,7 @@ import pytest
 from core.settings import PROJECT_ROOT
 
 COMPUTATION = ("core.images", "core.latent", "core.learning", "core.triage")
-FOUNDATION = ("core.errors", "core.settings")
+FOUNDATION = ("core.errors", "core.settings", "core.vocabulary")
 PAGES = ("pages", "app")
 
 # What pages may use: facts and jobs, what turns them into figures and tables, and the few modules
@@ -26,7 +26,6 @@ FOR_PAGES = (
     "core.queries",
     "core.routes",
     "core.selection",
-    "core.images.labels",
     "core.images.splits",
     "core.latent.methods",
     "core.triage",

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core.images.splits import SPLITS
 from core.images.synthetic.defects import DEFECT_CLASSES, MULTIPLE
 from core.images.synthetic.rendering import DefectBox, render_image
+from core.vocabulary import SPLITS
 
 ANNOTATIONS = "annotations.csv"
 PAPER_N_IMAGES = 344

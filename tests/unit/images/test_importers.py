@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.errors import OperatorError
 from core.images.importers import FORMATS, Scan, detect_format, scan
-from core.images.labels import MAX_LABEL_LENGTH, RESERVED_LABELS, clean_label
+from core.vocabulary import MAX_LABEL_LENGTH, RESERVED_LABELS, clean_label
 from core.images.reading import ImageRejected, load_for_import
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -190,11 +190,10 @@ def test_the_rule_for_splits_is_kept(
     rule: str, train: set, elsewhere: set, workspace: Workspace, tmp_path: Path
 ) -> None:
     write_images(tmp_path / "line" / "train", n_per_class=4)
-    write_images(tmp_path / "more", n_per_class=20, classes=["crater", "ring"][:0])
     for number in range(20):
         save_image(tmp_path / "line" / "crater" / f"{number}.png", (number, 200, 200))
     import_folder(workspace, tmp_path / "line", split=rule)
-    found = {name.partition("/")[0]: set() for name in by_name(workspace)}
+    found: dict[str, set] = {"train": set(), "crater": set()}
     for name, image in by_name(workspace).items():
         found[name.partition("/")[0]].add(image.split)
     assert found == {"train": train, "crater": elsewhere}
@@ -248,7 +247,7 @@ def test_an_archive_cannot_be_left_in_place_and_is_kept_for_another_try(
 
 
 def test_an_import_whose_worker_is_killed_goes_on_and_counts_each_image_once(
-    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, tmp_path: Path
 ) -> None:
     write_images(tmp_path / "line", n_per_class=600, classes=["drop"])
     for number in range(600):
@@ -257,7 +256,7 @@ def test_an_import_whose_worker_is_killed_goes_on_and_counts_each_image_once(
     twin.write_bytes((tmp_path / "line" / "dirt" / "0.png").read_bytes())
     (tmp_path / "line" / "dirt" / "0-bad.png").write_text("no image")
     job = queue.submit(workspace, ImportImages(source=str(tmp_path / "line")), actor="Ada")
-    wait_until(lambda: 0 < catalog.count_images(workspace))
+    wait_until(lambda: catalog.count_images(workspace) > 0)
     os.kill(job_rows.get_job(workspace, job.id).pid, signal.SIGKILL)
     n_before = catalog.count_images(workspace)
     assert n_before < 1200
@@ -564,7 +563,9 @@ def assert_features_match(workspace: Workspace, run_id: str) -> None:
     ids = runs.load_array(workspace, run, "image_ids")
     vectors = runs.load_array(workspace, run, "vectors")
     assert (np.diff(ids) > 0).all()
-    for image_id, vector in list(zip(ids.tolist(), vectors, strict=True))[:: max(1, len(ids) // 20)]:
+    for image_id, vector in list(zip(ids.tolist(), vectors, strict=True))[
+        :: max(1, len(ids) // 20)
+    ]:
         file = catalog.image_path(workspace, catalog.get_image(workspace, image_id))
         with Image.open(file) as picture:
             np.testing.assert_allclose(vector[:3], picture.convert("RGB").getpixel((0, 0)), atol=1)

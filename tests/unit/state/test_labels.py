@@ -78,11 +78,19 @@ def test_a_label_can_be_taken_away(workspace: Workspace, ids: list[int]) -> None
     assert catalog.list_classes(workspace) == ["dirt"]
 
 
+def test_a_reserved_label_is_said_of_images_and_never_becomes_a_class(
+    workspace: Workspace, ids: list[int]
+) -> None:
+    labels.relabel(workspace, ids, "Not a defect", actor="eve")
+    assert _labels(workspace) == [("not_a_defect", "human")] * 3
+    assert catalog.list_classes(workspace) == ["dirt"]
+
+
 @pytest.mark.parametrize("label", ["", "   ", "\n\t", "x" * 81])
 def test_a_blank_or_overlong_label_is_refused(
     workspace: Workspace, ids: list[int], label: str
 ) -> None:
-    with pytest.raises(OperatorError, match="between 1 and 80 characters"):
+    with pytest.raises(OperatorError, match="at least one character|at most 80"):
         labels.relabel(workspace, ids, label, actor="eve")
     assert labels.list_batches(workspace) == []
 

@@ -16,6 +16,7 @@ from core.state import database as databases
 from core.state.database import reading
 from core.state.schema import changes
 from core.state.workspace import Workspace, create_workspace
+from core.vocabulary import SPLITS
 from tests.factories import fill, new_image
 
 N_IMAGES = 4
@@ -50,7 +51,7 @@ class Changes(RuleBasedStateMachine):
         done = labels.relabel(self.workspace, self._at(places), label, actor="eve")
         self.batches.append(done.id)
 
-    @rule(places=_places, split=st.sampled_from([*catalog.SPLITS, None]))
+    @rule(places=_places, split=st.sampled_from([*SPLITS, None]))
     def move(self, places: set[int], split: str | None) -> None:
         done = labels.set_split(self.workspace, self._at(places), split, actor="eve")
         self.batches.append(done.id)
@@ -131,7 +132,7 @@ _actions = st.lists(
         _places,
         st.one_of(
             st.tuples(st.just("label"), st.sampled_from(["dirt", "drop", None])),
-            st.tuples(st.just("split"), st.sampled_from([*catalog.SPLITS, None])),
+            st.tuples(st.just("split"), st.sampled_from([*SPLITS, None])),
             st.tuples(st.just("excluded"), st.booleans()),
             st.tuples(st.just("queued"), st.booleans()),
         ),

@@ -1,8 +1,9 @@
-"""Labels: what may a class be called, and which words are never a class?"""
+"""The words that every room shares: splits, reserved labels, and what a label may be called."""
 
 import unicodedata
 from functools import lru_cache
 
+SPLITS = ("train", "validation", "calibration", "test")
 MAX_LABEL_LENGTH = 80
 
 # Said of an image, never learned as a class: several defects in one image, a false alarm of the
