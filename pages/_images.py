@@ -12,7 +12,7 @@ from core.state.labels import Batch
 from core.state.workspace import Workspace
 from core.vocabulary import RESERVED_LABELS, SPLITS
 from pages._gallery import Badge, GalleryItem, GallerySelection, gallery
-from pages._shared import acting, changed, image_urls
+from pages._shared import acting, changed, image_urls, plain
 
 PAGE_SIZES = (24, 48, 96, 192)
 _NONE = "(none)"
@@ -269,7 +269,7 @@ def _filter_attributes(workspace: Workspace, *, key: str) -> list[tuple[str, str
     chosen = []
     for name in [name for name, kind in kinds.items() if kind == "text"][:4]:
         value = st.selectbox(
-            name,
+            plain(name),
             catalog.attribute_values(workspace, name),
             index=None,
             placeholder="any",

@@ -1,6 +1,7 @@
 """A map of a projection with its colours, and the selection that all maps of a page share."""
 
 from collections.abc import Sequence
+from urllib.parse import urlencode
 
 import numpy as np
 import streamlit as st
@@ -52,13 +53,13 @@ def show_map(
         )
     projection = by_id[chosen]
     version = catalog.fingerprint(workspace)
-    shown = _legend(workspace, projection.id, colour_by, version)
+    shown = _legend(workspace, workspace.uid, projection.id, colour_by, version)
     address = f"{PREFIX.lstrip('/')}/{workspace.uid}"
     key = f"latent_space.points.{place}"
     latent_map(
         points=Resource(f"{address}/points/{projection.id}", projection.id),
         colours=Resource(
-            f"{address}/colours/{projection.id}?by={colour_by}&v={version}",
+            f"{address}/colours/{projection.id}?{urlencode({'by': colour_by, 'v': version})}",
             f"{projection.id}/{colour_by}@{version}",
         ),
         legend=_scale(shown) if shown.is_score else _categories(shown),
@@ -84,7 +85,7 @@ def selected_ids(workspace: Workspace) -> np.ndarray:
         return selections.load_selection(workspace, digest)
     except OperatorError as error:
         clear_selection()
-        st.toast(str(error))
+        st.toast(plain(str(error)))
         return np.empty(0, np.int64)
 
 
@@ -110,7 +111,7 @@ def _take_selection(workspace: Workspace, key: str) -> None:
         selection = parse_selection(st.session_state[key]["selection"])
         ids = queries.resolve_on_map(workspace, selection)
     except (OperatorError, ValueError) as error:
-        st.toast(str(error), icon=":material/error:")
+        st.toast(plain(str(error)), icon=":material/error:")
         return
     digest = selections.save_selection(workspace, ids) if len(ids) else ""
     _hold(digest, selection.seq)
@@ -125,7 +126,10 @@ def _stored(workspace: Workspace) -> StoredSelection | None:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _legend(_workspace: Workspace, projection: str, colour_by: str, version: str) -> Colouring:
+def _legend(
+    _workspace: Workspace, uid: str, projection: str, colour_by: str, version: str
+) -> Colouring:
+    # By uid too: the same images imported elsewhere make the same map, under other labels.
     run = runs.get_run(_workspace, projection)
     return colour(_workspace, runs.load_array(_workspace, run, "image_ids"), colour_by)
 

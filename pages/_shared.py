@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import TypedDict
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -25,7 +26,7 @@ _write_cookie = st.components.v2.component(
 
 
 def page_header(title: str, subtitle: str = "") -> None:
-    """The page's title, and who is at the screen."""
+    """The page's title, which is Markdown, and who is at the screen."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.header(title, anchor=False)
         _show_person()
@@ -91,6 +92,7 @@ def forget_view() -> None:
     for key in list(st.session_state):
         if str(key).partition(".")[0] in ("dataset", "latent_space", "activity", "last_change"):
             del st.session_state[key]
+    st.query_params.pop("selected", None)
 
 
 def acting(role: str = "operator") -> Person:
@@ -133,7 +135,7 @@ class ImageUrls(TypedDict):
 def image_urls(workspace: Workspace, **card: str) -> ImageUrls:
     """Addresses of thumbnails, previews and cards; `card` is what a card is asked besides."""
     base = f"{PREFIX.lstrip('/')}/{workspace.uid}"
-    query = "&".join(f"{name}={value}" for name, value in card.items())
+    query = urlencode(card)
     return {
         "thumbnail_url": f"{base}/thumbnail/{{id}}",
         "preview_url": f"{base}/preview/{{id}}",
@@ -201,7 +203,7 @@ def resume_job(workspace: Workspace, job_id: int) -> None:
     try:
         queue.resume(workspace, job_id)
     except OperatorError as error:
-        st.toast(str(error), icon=":material/error:")
+        st.toast(plain(str(error)), icon=":material/error:")
 
 
 def describe_progress(job: Job) -> str:
@@ -219,7 +221,7 @@ def _is_shown(job: Job, kinds: Sequence[str]) -> bool:
 
 def _show_person() -> None:
     person = current_person()
-    label = person.name if person else "Your name"
+    label = plain(person.name) if person else "Your name"
     with st.popover(label, icon=":material/person:", width="content"):
         if login_is_configured():
             st.write(f"Logged in as {plain(person.role if person else '')}.")
@@ -288,7 +290,7 @@ def undo_change(workspace: Workspace, batch_id: int) -> None:
     try:
         done = labels.undo(workspace, batch_id, actor=require_role("operator").name)
     except OperatorError as error:
-        st.toast(str(error), icon=":material/error:")
+        st.toast(plain(str(error)), icon=":material/error:")
         return
     kept = f"; {done.n_kept:,} changed since then stay" if done.n_kept else ""
     st.toast(f"{done.n_restored:,} images are as before{kept}", icon=":material/undo:")

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core import queries
+from core.errors import OperatorError
 from core.state import catalog, runs
 from core.state.catalog import ImageFilter
 from core.state.runs import Run
@@ -19,6 +20,7 @@ from pages._shared import (
     next_step,
     page_header,
     plain,
+    show_error,
     show_job_result,
     show_jobs,
 )
@@ -109,7 +111,11 @@ def show_similar(workspace: Workspace, embedding: Run) -> None:
             del st.session_state["latent_space.similar"]
             st.rerun()
     st.caption("By cosine distance of the features, exactly: 0 is alike in all, 1 is unrelated.")
-    found = queries.nearest_images(workspace, embedding, image_id, n_neighbors=N_NEIGHBORS)
+    try:
+        found = queries.nearest_images(workspace, embedding, image_id, n_neighbors=N_NEIGHBORS)
+    except OperatorError as error:
+        show_error(error)
+        return
     by_id = {
         image.id: image
         for image in catalog.list_images(workspace, ImageFilter(ids=tuple(i for i, _ in found)))

@@ -16,7 +16,6 @@ from core.state.workspace import (
     list_workspaces,
     rename_workspace,
 )
-from pages._access import require
 from pages._shared import (
     acting,
     enter_workspace,
@@ -137,7 +136,7 @@ def manage(workspace: Workspace) -> None:
         disabled=typed != workspace.name,
         key=f"overview.delete.{uid}",
     ):
-        require("admin")
+        acting("admin")
         delete_workspace(workspace)
         forget_view()
         st.session_state.pop("workspace_uid", None)
@@ -145,7 +144,7 @@ def manage(workspace: Workspace) -> None:
 
 
 current = find_current_workspace()
-page_header(current.name if current else "Lacquer", "Surface defects, by eye and by latent space")
+page_header(plain(current.name) if current else "Lacquer", "Surface defects, by eye and by latent space")
 if current is None:
     st.info(
         "Make a workspace to begin: a place for one set of images and all that is done with it."

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from core.errors import OperatorError
 from core.images.importers import FORMATS, Scan, detect_format, scan
-from core.vocabulary import MAX_LABEL_LENGTH, RESERVED_LABELS, clean_label
 from core.images.reading import ImageRejected, load_for_import
+from core.vocabulary import MAX_LABEL_LENGTH, RESERVED_LABELS, clean_label
 
 
 def put(root: Path, *relative: str, content: bytes = b"\xff\xd8\xff") -> None:

@@ -90,7 +90,7 @@ def test_a_reserved_label_is_said_of_images_and_never_becomes_a_class(
 def test_a_blank_or_overlong_label_is_refused(
     workspace: Workspace, ids: list[int], label: str
 ) -> None:
-    with pytest.raises(OperatorError, match="at least one character|at most 80"):
+    with pytest.raises(OperatorError, match=r"at least one character|at most 80"):
         labels.relabel(workspace, ids, label, actor="eve")
     assert labels.list_batches(workspace) == []
 
