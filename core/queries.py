@@ -36,7 +36,8 @@ def describe_run(run: Run) -> str:
         weights = run.result["weights"]
         random = ", random weights" if weights["source"] == "random" else ""
         title = BACKBONES[weights["backbone"]].title
-        return f"{title}{random} · {run.n_images:,} images · {run.created_at[:16].replace("T", " ")}"
+        at = run.created_at[:16].replace("T", " ")
+        return f"{title}{random} · {run.n_images:,} images · {at}"
     if run.kind == "projection":
         method = projection_methods()[run.config["method"]][0]
         trust = run.result["trustworthiness"]

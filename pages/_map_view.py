@@ -82,11 +82,13 @@ def selected_ids(workspace: Workspace) -> np.ndarray:
     if not digest:
         return np.empty(0, np.int64)
     try:
-        return selections.load_selection(workspace, digest)
+        ids = selections.load_selection(workspace, digest)
     except OperatorError as error:
         clear_selection()
         st.toast(plain(str(error)))
         return np.empty(0, np.int64)
+    st.query_params["selected"] = digest  # navigation has dropped it when one comes back
+    return ids
 
 
 def clear_selection() -> None:

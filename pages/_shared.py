@@ -286,7 +286,7 @@ def _undo(workspace: Workspace, batch_id: int) -> None:
 
 
 def undo_change(workspace: Workspace, batch_id: int) -> None:
-    """Take a change back and say what became of it; for use as a callback."""
+    """Take a change back and say what became of it."""
     try:
         done = labels.undo(workspace, batch_id, actor=require_role("operator").name)
     except OperatorError as error:

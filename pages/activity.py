@@ -11,6 +11,7 @@ from core.state.job_rows import Job
 from core.state.labels import Batch
 from core.state.workspace import Workspace
 from pages._shared import (
+    acting,
     cancel_job,
     current_workspace,
     describe_progress,
@@ -98,14 +99,15 @@ def show_changes(workspace: Workspace) -> None:
         with st.container(border=True):
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(describe(batch))
-                st.button(
+                if st.button(
                     "Undo",
                     icon=":material/undo:",
                     key=f"activity.undo.{batch.id}",
-                    on_click=undo_change,
-                    args=(workspace, batch.id),
                     disabled=batch.undone_by is not None or not batch.n_changes,
-                )
+                ):
+                    acting()
+                    undo_change(workspace, batch.id)
+                    st.rerun()
             if st.toggle("Images", key=f"activity.changes.{batch.id}"):
                 rows = labels.list_changes(workspace, batch_id=batch.id)
                 table = pd.DataFrame(
@@ -116,7 +118,9 @@ def show_changes(workspace: Workspace) -> None:
 
 def describe(batch: Batch) -> str:
     """A change in one line."""
-    what = _ACTIONS.get(batch.action, batch.action).format_map(
+    taken_away = batch.action == "relabel" and batch.detail["label"] is None
+    template = "Label taken away" if taken_away else _ACTIONS.get(batch.action, batch.action)
+    what = template.format_map(
         {name: plain(str(value)) for name, value in batch.detail.items()}
     )
     line = f"**{what}** · {batch.n_changes:,} images · {plain(batch.actor)}"

@@ -144,7 +144,9 @@ def manage(workspace: Workspace) -> None:
 
 
 current = find_current_workspace()
-page_header(plain(current.name) if current else "Lacquer", "Surface defects, by eye and by latent space")
+page_header(
+    plain(current.name) if current else "Lacquer", "Surface defects, by eye and by latent space"
+)
 if current is None:
     st.info(
         "Make a workspace to begin: a place for one set of images and all that is done with it."

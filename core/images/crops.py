@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from PIL import Image
 
-from core.images.boxes import Box
+from core.images.boxes import Box, clip_box
 from core.images.scanning import Candidate
 
 # Around a speck of a few pixels a share of it would show nothing of the surface it lies on.
@@ -32,14 +32,8 @@ def crop_box(image: Image.Image, box: Box, *, margin: float) -> Image.Image:
     """
     if not (math.isfinite(margin) and margin >= 0):
         raise ValueError(f"margin must be 0 or more, got {margin}")
+    box = clip_box(box, image.size)
     margin_px = max(margin * max(box.width, box.height), MIN_MARGIN_PX)
-    is_outside = (
-        max(box.x, box.y) < 0
-        or box.x + box.width > math.ceil(image.width)
-        or box.y + box.height > image.height
-    )
-    if is_outside:
-        raise ValueError(f"{box} lies outside the image of {image.width} x {image.height} pixels")
     return image.crop(
         (
             max(math.floor(box.x - margin_px), 0),
