@@ -1,11 +1,14 @@
 """What does a network see in each image? Files in, feature vectors out, as fast as the machine can.
 
 Algorithm:
-1. Threads read and resize images into one uint8 array a batch, some batches ahead of the network.
-2. The network normalises and runs a batch at once: batch normalisation folded into convolutions,
-   channels last, in bfloat16 where the processor computes in it.
-3. On the first batch the features are compared with those of the untouched network in float32.
-   Where any falls below cosine 0.999, the whole run uses float32.
+1. Each of several threads takes a batch of files, reads and resizes the images, and runs the
+   network on them; while one decodes, another computes. On the CPU each thread computes alone: two
+   batches side by side are faster than one batch shared by two cores, whose threads would wait for
+   each other after every layer (and all the longer, the more else the machine does).
+2. The network runs with batch normalisation folded into convolutions, channels last, in bfloat16
+   where the processor computes in it.
+3. On the first batch the bfloat16 features are compared with those in float32. Where any falls
+   below cosine 0.999, the whole run uses float32.
 4. Features leave in the order of the files, in chunks that a caller can store as they come.
 """
 
@@ -15,16 +18,19 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from core.errors import OperatorError
 from core.images.reading import ImageRejected, read_image
 from core.latent.backbones import Preprocessing, get_backbone, load_preprocessing
 from core.latent.weights import ResolvedWeights, load_backbone
@@ -38,6 +44,12 @@ log = logging.getLogger(__name__)
 CHUNK_ROWS = 512
 MIN_COSINE = 0.999
 
+# A batch on the CPU should stay near its caches; an accelerator needs more to be busy.
+_BATCH_SIZE_CPU = 16
+_BATCH_SIZE_ACCELERATOR = 128
+
+# Each worker holds the activations of a batch: two maps of 0.2 GB for VGG16 in float32.
+_MAX_WORKERS = 8
 _BATCHES_AHEAD = 2
 
 
@@ -55,6 +67,7 @@ class FeatureExtractor:
             batch.
         cosine: smallest cosine between a bfloat16 feature vector and the same in float32 on the
             first batch; None where bfloat16 was not tried.
+        settled: whether `dtype` is final. Until then a call from a second thread is not allowed.
     """
 
     def __init__(
@@ -67,7 +80,7 @@ class FeatureExtractor:
     ) -> None:
         import torch
 
-        self.device = choose_device() if device == "auto" else device
+        self.device = choose_device(device)
         self.preprocessing = preprocessing
         self.n_features = n_features
         self.dtype = "float32"
@@ -80,7 +93,10 @@ class FeatureExtractor:
         mean, std = torch.tensor(preprocessing.mean), torch.tensor(preprocessing.std)
         self._scale = (1 / (255 * std)).to(self.device)
         self._shift = (-mean / std).to(self.device)
-        self._settled = self._fast is None
+        self.settled = self._fast is None
+        # Threads compute side by side on the CPU and take turns on an accelerator, whose memory
+        # would otherwise have to hold the activations of all of them.
+        self._turn = nullcontext() if self.device == "cpu" else Lock()
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Features of a batch.
@@ -93,7 +109,7 @@ class FeatureExtractor:
         """
         import torch
 
-        with torch.inference_mode():
+        with self._turn, torch.inference_mode():
             return self.forward(self.normalise(pixels)).cpu().numpy()
 
     def normalise(self, pixels: np.ndarray) -> torch.Tensor:
@@ -106,7 +122,7 @@ class FeatureExtractor:
         rows.mul_(self._scale.repeat(width)).add_(self._shift.repeat(width))
         # Channels last is how the pixels lie already: permuting copies nothing.
         images = rows.view(pixels.shape).permute(0, 3, 1, 2)
-        if not self._settled:
+        if not self.settled:
             self._settle(images)
         return images if self._fast is None else images.to(torch.bfloat16)
 
@@ -127,7 +143,7 @@ class FeatureExtractor:
         else:
             self._fast = None
         log.info("cosine of bfloat16 to float32: %.5f; computing in %s", self.cosine, self.dtype)
-        self._settled = True
+        self.settled = True
 
 
 @dataclass(frozen=True)
@@ -196,8 +212,8 @@ def embed_images(
     max_pixels: int,
     on_chunk: Callable[[Chunk], None],
     on_progress: Callable[[float, str], None] | None = None,
-    batch_size: int = 32,
-    n_decoders: int | None = None,
+    batch_size: int | None = None,
+    n_workers: int | None = None,
 ) -> EmbeddingReport:
     """Embed image files, in order; an unreadable one is reported and stops nothing.
 
@@ -210,43 +226,42 @@ def embed_images(
         max_pixels: images with more are refused before they are decoded.
         on_chunk: takes the features of at most 512 images at a time.
         on_progress: called after each batch with a fraction in [0, 1] and a line of text.
-        batch_size: images that go through the network at once, in [1, 512].
-        n_decoders: threads that read images; one a core if None.
+        batch_size: images that go through the network at once, in [1, 512]; by device if None.
+        n_workers: threads that read images and run the network; one a core, at most 8, if None.
 
     Raises:
-        ValueError: `batch_size` or `n_decoders` is out of range.
+        ValueError: `batch_size` or `n_workers` is out of range.
     """
+    if batch_size is None:
+        batch_size = _BATCH_SIZE_CPU if extractor.device == "cpu" else _BATCH_SIZE_ACCELERATOR
+    if n_workers is None:
+        n_workers = default_workers()
     if not 1 <= batch_size <= CHUNK_ROWS:
         raise ValueError(f"batch_size must lie in [1, {CHUNK_ROWS}], got {batch_size}")
-    if n_decoders is not None and n_decoders < 1:
-        raise ValueError(f"n_decoders must be at least 1, got {n_decoders}")
+    if n_workers < 1:
+        raise ValueError(f"n_workers must be at least 1, got {n_workers}")
     began = time.perf_counter()
-    all_failed: list[FailedImage] = []
+    failed: list[FailedImage] = []
     n_embedded = 0
     pending = _PendingChunk(extractor.n_features)
-    with ThreadPoolExecutor(n_decoders or available_cores(), "decode") as pool:
-        batches = _decoded_batches(
-            sources, extractor.preprocessing, pool, batch_size=batch_size, max_pixels=max_pixels
-        )
-        try:
-            for batch in batches:
-                if len(batch.indices):
-                    if not pending.has_room_for(len(batch.indices)):
-                        on_chunk(pending.take())
-                    pending.add(batch.indices, extractor(batch.pixels))
-                    n_embedded += len(batch.indices)
-                pending.failed += batch.failed
-                all_failed += batch.failed
-                if on_progress is not None:
-                    done = n_embedded + len(all_failed)
-                    on_progress(done / len(sources), f"{done:,} of {len(sources):,} images")
-        finally:
-            pool.shutdown(cancel_futures=True)
-    if pending.n or pending.failed:
+    batches = _embedded_batches(
+        sources, extractor, batch_size=batch_size, n_workers=n_workers, max_pixels=max_pixels
+    )
+    with closing(batches):
+        for batch in batches:
+            if not pending.has_room_for(batch):
+                on_chunk(pending.take())
+            pending.add(batch)
+            n_embedded += len(batch.indices)
+            failed += batch.failed
+            if on_progress is not None:
+                done = n_embedded + len(failed)
+                on_progress(done / len(sources), f"{done:,} of {len(sources):,} images")
+    if sources:
         on_chunk(pending.take())
     return EmbeddingReport(
         n_embedded=n_embedded,
-        failed=tuple(all_failed),
+        failed=tuple(failed),
         device=extractor.device,
         dtype=extractor.dtype,
         cosine=extractor.cosine,
@@ -274,13 +289,27 @@ def decode_into(
     pixels[:] = np.asarray(image.resize(size, resample))
 
 
-def choose_device() -> str:
-    """The fastest kind of processor that torch finds here."""
+def choose_device(asked: str = "auto") -> str:
+    """The device asked for, or with `auto` the fastest kind of processor that torch finds here.
+
+    Raises:
+        OperatorError: this machine has no such device.
+    """
     import torch
 
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    if asked == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=asked)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise OperatorError(
+            f"This machine cannot compute on the device {asked!r}.",
+            str(error).partition("\n")[0],
+            "Choose auto, or cpu.",
+        ) from error
+    return asked
 
 
 def computes_bfloat16(device: str) -> bool:
@@ -299,6 +328,27 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def default_workers() -> int:
+    """Threads that read images and run the network: one a core, as far as memory allows."""
+    return min(available_cores(), _MAX_WORKERS)
+
+
+@contextmanager
+def worker_pool(n_workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads among which the cores are divided, for reading images and for torch."""
+    import torch
+
+    before = torch.get_num_threads()
+    share = max(1, available_cores() // n_workers)
+    try:
+        with ThreadPoolExecutor(
+            n_workers, "embed", initializer=torch.set_num_threads, initargs=(share,)
+        ) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(before)  # threads that start later take over the last number set
 
 
 def _fused(network: nn.Module) -> nn.Module:
@@ -324,73 +374,75 @@ def _fused(network: nn.Module) -> nn.Module:
     return traced
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """Decoded images: row i of pixels is of source indices[i]; the others failed."""
-
-    indices: np.ndarray
-    pixels: np.ndarray
-    failed: list[FailedImage]
-
-
-def _decoded_batches(
+def _embedded_batches(
     sources: Sequence[Path],
-    preprocessing: Preprocessing,
-    pool: ThreadPoolExecutor,
+    extractor: FeatureExtractor,
     *,
     batch_size: int,
+    n_workers: int,
     max_pixels: int,
-) -> Iterator[_Batch]:
-    """Batches in order, each decoded while those before it are consumed."""
-    size = preprocessing.size_px
-    ahead: deque[tuple[int, np.ndarray, list[Future[None]]]] = deque()
-    for start in range(0, len(sources), batch_size):
+) -> Generator[Chunk, None, None]:
+    """Batches in order, a few of them embedded ahead of the one that is asked for."""
+
+    def embed(start: int) -> Chunk:
         files = sources[start : start + batch_size]
-        pixels = np.empty((len(files), size, size, 3), dtype=np.uint8)
-        futures = [
-            pool.submit(decode_into, pixels[i], file, preprocessing, max_pixels=max_pixels)
-            for i, file in enumerate(files)
-        ]
-        ahead.append((start, pixels, futures))
-        if len(ahead) > _BATCHES_AHEAD:
-            yield _finished(*ahead.popleft())
-    while ahead:
-        yield _finished(*ahead.popleft())
+        return _embed_batch(files, start, extractor, max_pixels=max_pixels)
 
-
-def _finished(start: int, pixels: np.ndarray, futures: list[Future[None]]) -> _Batch:
-    good: list[int] = []
-    failed: list[FailedImage] = []
-    for row, future in enumerate(futures):
+    starts = deque(range(0, len(sources), batch_size))
+    # The first batch settles the dtype, before further threads compute.
+    while starts and not extractor.settled:
+        yield embed(starts.popleft())
+    ahead: deque[Future[Chunk]] = deque()
+    with worker_pool(n_workers) as pool:
         try:
-            future.result()
-            good.append(row)
+            while starts or ahead:
+                while starts and len(ahead) < n_workers + _BATCHES_AHEAD:
+                    ahead.append(pool.submit(embed, starts.popleft()))
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _embed_batch(
+    files: Sequence[Path], start: int, extractor: FeatureExtractor, *, max_pixels: int
+) -> Chunk:
+    size = extractor.preprocessing.size_px
+    pixels = np.empty((len(files), size, size, 3), dtype=np.uint8)
+    read: list[int] = []
+    failed: list[FailedImage] = []
+    for row, file in enumerate(files):
+        try:
+            decode_into(pixels[row], file, extractor.preprocessing, max_pixels=max_pixels)
+            read.append(row)
         except ImageRejected as error:
             failed.append(FailedImage(start + row, error.reason))
-    kept = pixels if not failed else pixels[good]
-    return _Batch(start + np.asarray(good, dtype=np.int64), kept, failed)
+    if failed:
+        pixels = pixels[read]
+    features = extractor(pixels) if read else np.empty((0, extractor.n_features), np.float32)
+    return Chunk(start + np.asarray(read, dtype=np.int64), features, tuple(failed))
 
 
 class _PendingChunk:
-    """Features gathered until they fill a chunk."""
+    """Batches gathered until they fill a chunk."""
 
     def __init__(self, n_features: int) -> None:
-        self.failed: list[FailedImage] = []
-        self.n = 0
+        self._n = 0
         self._indices = np.empty(CHUNK_ROWS, dtype=np.int64)
         self._features = np.empty((CHUNK_ROWS, n_features), dtype=np.float32)
+        self._failed: tuple[FailedImage, ...] = ()
 
-    def has_room_for(self, n: int) -> bool:
-        return self.n + n <= CHUNK_ROWS
+    def has_room_for(self, batch: Chunk) -> bool:
+        return self._n + len(batch.indices) <= CHUNK_ROWS
 
-    def add(self, indices: np.ndarray, features: np.ndarray) -> None:
-        rows = slice(self.n, self.n + len(indices))
-        self._indices[rows], self._features[rows] = indices, features
-        self.n += len(indices)
+    def add(self, batch: Chunk) -> None:
+        rows = slice(self._n, self._n + len(batch.indices))
+        self._indices[rows], self._features[rows] = batch.indices, batch.features
+        self._n = rows.stop
+        self._failed += batch.failed
 
     def take(self) -> Chunk:
         chunk = Chunk(
-            self._indices[: self.n].copy(), self._features[: self.n].copy(), tuple(self.failed)
+            self._indices[: self._n].copy(), self._features[: self._n].copy(), self._failed
         )
-        self.n, self.failed = 0, []
+        self._n, self._failed = 0, ()
         return chunk

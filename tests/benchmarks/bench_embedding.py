@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +25,15 @@ from core.latent.embedding import (
     FeatureExtractor,
     available_cores,
     decode_into,
+    default_workers,
     embed_images,
     load_extractor,
+    worker_pool,
 )
 from core.latent.weights import resolve_weights
 
 MAX_PIXELS = 1_000_000
-BATCH = 32
+BATCH = 16
 OF_THE_CORES = 0.90  # of 1 / (1/f + 1/d)
 OF_THE_FORWARD_PASS = {"resnet50": 0.85}
 
@@ -56,24 +57,38 @@ def bench(*, n_images: int = 128, n_rounds: int = 8) -> list[dict]:
 def _bench_backbone(
     backbone: str, extractor: FeatureExtractor, files: list[Path], n_rounds: int, source: str
 ) -> list[dict]:
+    n_workers = default_workers()
     size = extractor.preprocessing.size_px
     pixels = np.zeros((len(files), size, size, 3), dtype=np.uint8)
-    _decode_all(pixels, files, extractor)
-    batches = [
-        extractor.normalise(pixels[i : i + BATCH]) for i in range(0, len(files), BATCH)
-    ]  # settles the dtype, too
 
-    def forward() -> None:
-        with torch.inference_mode():
-            for images in batches:
-                extractor.forward(images)
+    def decode_one(row: int) -> None:
+        decode_into(pixels[row], files[row], extractor.preprocessing, max_pixels=MAX_PIXELS)
 
     def decode() -> None:
-        _decode_all(pixels, files, extractor)
+        with worker_pool(n_workers) as pool:
+            list(pool.map(decode_one, range(len(files))))
+
+    decode()
+    batches = [  # the first one settles the dtype
+        extractor.normalise(pixels[i : i + BATCH]) for i in range(0, len(files), BATCH)
+    ]
+
+    def forward_one(images: torch.Tensor) -> None:
+        with torch.inference_mode():
+            extractor.forward(images)
+
+    def forward() -> None:
+        with worker_pool(n_workers) as pool:
+            list(pool.map(forward_one, batches))
 
     def whole() -> None:
         embed_images(
-            files, extractor, max_pixels=MAX_PIXELS, on_chunk=lambda chunk: None, batch_size=BATCH
+            files,
+            extractor,
+            max_pixels=MAX_PIXELS,
+            on_chunk=lambda chunk: None,
+            batch_size=BATCH,
+            n_workers=n_workers,
         )
 
     steps = (forward, decode, whole)
@@ -106,14 +121,6 @@ def _row(measure: str, value: float, limit: float, common: dict) -> dict:
         "holds": value >= limit,
         **common,
     }
-
-
-def _decode_all(pixels: np.ndarray, files: list[Path], extractor: FeatureExtractor) -> None:
-    def decode(row: int) -> None:
-        decode_into(pixels[row], files[row], extractor.preprocessing, max_pixels=MAX_PIXELS)
-
-    with ThreadPoolExecutor(available_cores()) as pool:
-        list(pool.map(decode, range(len(files))))
 
 
 def _seconds(step: Callable[[], None]) -> float:

@@ -6,7 +6,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import streamlit as st
 from starlette.requests import Request
 from streamlit import config
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
@@ -14,33 +13,16 @@ from streamlit.web.server.starlette.starlette_app_utils import create_signed_val
 from core.errors import OperatorError
 from pages import _access
 from pages._access import ROLES, Person, authorised, clean_person, name_cookie, require
+from tests.login import ADMIN, COOKIE_SECRET, OPERATOR, SCIENTIST, configured
 
-SECRET = "a secret of more than thirty-two characters"
 COOKIE = "_streamlit_user"
-SECRETS = f"""
-[auth]
-redirect_uri = "https://lacquer.example/oauth2callback"
-cookie_secret = "{SECRET}"
-client_id = "id"
-client_secret = "secret"
-server_metadata_url = "https://login.example/.well-known/openid-configuration"
-
-[lacquer.roles]
-admin = ["root@example.com"]
-data_scientist = ["sci@example.com"]
-"""
 
 
 @pytest.fixture
 def login(tmp_path: Path) -> Iterator[None]:
     """A log-in is configured."""
-    (tmp_path / "secrets.toml").write_text(SECRETS)
-    before = config.get_option("secrets.files")
-    config.set_option("secrets.files", [str(tmp_path / "secrets.toml")])
-    st.secrets._reset()
-    yield
-    config.set_option("secrets.files", before)
-    st.secrets._reset()
+    with configured(tmp_path):
+        yield
 
 
 @pytest.fixture
@@ -68,7 +50,7 @@ def asked(host: str = "localhost:8501", cookie: str | None = None) -> Request:
     )
 
 
-def signed(value: object, *, secret: str = SECRET, name: str = COOKIE) -> str:
+def signed(value: object, *, secret: str = COOKIE_SECRET, name: str = COOKIE) -> str:
     return create_signed_value(secret, name, json.dumps(value)).decode()
 
 
@@ -138,9 +120,9 @@ class TestWithALogin:
     @pytest.mark.parametrize(
         ("email", "role"),
         [
-            ("root@example.com", "admin"),
-            ("sci@example.com", "data scientist"),
-            ("anyone@example.com", "operator"),
+            (ADMIN, "admin"),
+            (SCIENTIST, "data scientist"),
+            (OPERATOR, "operator"),
             ("", "operator"),
         ],
     )
@@ -153,13 +135,13 @@ class TestWithALogin:
     def test_an_address_that_the_provider_has_not_verified_has_no_role(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        sign_in(monkeypatch, email="root@example.com", email_verified=False)
+        sign_in(monkeypatch, email=ADMIN, email_verified=False)
         assert require("operator").role == "operator"
 
     def test_what_a_role_may_not_do_is_refused_where_it_is_done(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        sign_in(monkeypatch, email="anyone@example.com")
+        sign_in(monkeypatch, email=OPERATOR)
         with pytest.raises(OperatorError, match="needs the role data scientist"):
             require("data scientist")
 

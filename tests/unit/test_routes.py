@@ -182,12 +182,12 @@ def test_of_a_referenced_file_that_is_no_longer_the_same_the_thumbnail_alone_is_
 def test_a_card_says_what_is_known_now(small: Workspace, address: str) -> None:
     image_id = some_id(small)
     clustering = runs.list_runs(small, "clustering")[0]
-    labels.relabel(small, [image_id], "<b>drop</b>", actor="Ada")
+    labels.relabel(small, [image_id], "<b>drop", actor="Ada")
     answer = get(f"{address}/card/{image_id}?map={the_map(small).id}&by=brightness")
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
     rows = dict(json.loads(answer.body)["rows"])
-    assert rows["Label"] == "<b>drop</b> (by a person)"
+    assert rows["Label"] == "<b>drop (by a person)"
     assert rows["Size"] == "32 x 24"
     assert {"Cluster", "Distance to centre", "Brightness"} <= set(rows)
     place = runs.load_array(small, clustering, "image_ids").tolist().index(image_id)

@@ -9,10 +9,16 @@ import torch
 from PIL import Image
 from torch import nn
 
-from core.errors import Cancelled
+from core.errors import Cancelled, OperatorError
 from core.latent import embedding as embedding_module
 from core.latent.backbones import Preprocessing, build_network, get_backbone
-from core.latent.embedding import Chunk, FeatureExtractor, embed_images, load_extractor
+from core.latent.embedding import (
+    Chunk,
+    FeatureExtractor,
+    choose_device,
+    embed_images,
+    load_extractor,
+)
 from core.latent.weights import load_backbone, resolve_weights
 
 PREPROCESSING = Preprocessing(
@@ -85,7 +91,7 @@ def test_the_whole_image_is_seen_and_not_its_centre(tmp_path, extractor):
 
 def test_features_come_in_the_order_of_the_files(tmp_path, extractor):
     files = grey_images(tmp_path, 50)
-    chunks, report = embed(files[::-1], extractor, batch_size=7, n_decoders=3)
+    chunks, report = embed(files[::-1], extractor, batch_size=7, n_workers=3)
     levels = np.concatenate([chunk.features[:, 0] for chunk in chunks])
     assert (np.diff(levels) < 0).all()
     assert np.concatenate([chunk.indices for chunk in chunks]).tolist() == list(range(50))
@@ -141,7 +147,7 @@ def test_progress_ends_at_one_and_a_cancelled_run_stops(tmp_path, extractor):
     assert seen == [0.25, 0.5]
 
 
-@pytest.mark.parametrize("options", [{"batch_size": 0}, {"batch_size": 513}, {"n_decoders": 0}])
+@pytest.mark.parametrize("options", [{"batch_size": 0}, {"batch_size": 513}, {"n_workers": 0}])
 def test_options_out_of_range_are_refused(extractor, options):
     with pytest.raises(ValueError, match="got"):
         embed([], extractor, **options)
@@ -208,3 +214,9 @@ def test_features_of_real_defects_tell_their_classes_apart():
     np.fill_diagonal(similarity, -1)
     correct = labels[similarity.argmax(axis=1)] == labels
     assert correct.mean() > 0.7  # chance is 1 in 7
+
+
+@pytest.mark.parametrize("device", ["cuda:7", "no-such-device"])
+def test_a_device_that_is_not_there_is_named(device: str) -> None:
+    with pytest.raises(OperatorError, match=device):
+        choose_device(device)

@@ -86,11 +86,13 @@ def test_a_reserved_label_is_said_of_images_and_never_becomes_a_class(
     assert catalog.list_classes(workspace) == ["dirt"]
 
 
-@pytest.mark.parametrize("label", ["", "   ", "\n\t", "x" * 81])
-def test_a_blank_or_overlong_label_is_refused(
+@pytest.mark.parametrize("label", ["", "   ", "\n\t", "x" * 81, "../../up", "a/b", ".."])
+def test_a_label_that_is_blank_or_overlong_or_names_no_folder_is_refused(
     workspace: Workspace, ids: list[int], label: str
 ) -> None:
-    with pytest.raises(OperatorError, match=r"at least one character|at most 80"):
+    with pytest.raises(
+        OperatorError, match=r"at least one character|at most 80|cannot name a folder"
+    ):
         labels.relabel(workspace, ids, label, actor="eve")
     assert labels.list_batches(workspace) == []
 
