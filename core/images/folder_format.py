@@ -26,11 +26,11 @@ def scan_folder(root: Path) -> Scan:
     for image in tree.images:
         folders = image.relative.split("/")[:-1]
         split = split_named(folders[0]) if folders else None
-        to_class = folders[: 2 if split else 1]
+        classes = folders[1:] if split else folders
         try:
-            label = clean_label(to_class[-1]) if len(to_class) > bool(split) else None
+            label = clean_label(classes[0]) if classes else None
         except ValueError as error:
-            refused_folders["/".join(to_class) + "/"] = str(error)
+            refused_folders["/".join(folders[: 2 if split else 1]) + "/"] = str(error)
         else:
             candidates.append(Candidate(image.path, image.relative, label=label, split=split))
     refused = [Rejection(folder, reason) for folder, reason in refused_folders.items()]

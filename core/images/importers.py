@@ -10,13 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import OperatorError
+from core.images.boxes import Box
+from core.images.coco_format import is_coco, scan_coco
 from core.images.csv_format import has_path_column, scan_csv
 from core.images.folder_format import scan_folder
+from core.images.roboflow_format import is_roboflow, scan_roboflow
 from core.images.scanning import Candidate, Rejection, Scan, is_hidden
+from core.images.voc_format import is_voc, scan_voc
+from core.images.yolo_format import is_yolo, scan_yolo
 from core.vocabulary import printable
 
 __all__ = [
     "FORMATS",
+    "Box",
     "Candidate",
     "ImportFormat",
     "Rejection",
@@ -110,10 +116,35 @@ def _scan_table(path: Path) -> Scan:
     return scan_csv(table)
 
 
-# In the order of detection: what is told by a particular file comes before plain folders.
+# In the order of detection: what is told by a particular file comes before plain folders, and what
+# names its classes itself before YOLO's numbers, where a set brings both.
 FORMATS: Mapping[str, ImportFormat] = {
     entry.name: entry
     for entry in (
+        ImportFormat(
+            name="roboflow",
+            title="an export of Roboflow",
+            matches=is_roboflow,
+            scan=scan_roboflow,
+        ),
+        ImportFormat(
+            name="coco",
+            title="a folder with images and annotations of COCO (JSON)",
+            matches=is_coco,
+            scan=scan_coco,
+        ),
+        ImportFormat(
+            name="voc",
+            title="a folder with images and annotations of Pascal VOC (XML)",
+            matches=is_voc,
+            scan=scan_voc,
+        ),
+        ImportFormat(
+            name="yolo",
+            title="a folder with images and label files of YOLO (text)",
+            matches=is_yolo,
+            scan=scan_yolo,
+        ),
         ImportFormat(
             name="csv",
             title="a CSV table with a column named path, or a folder with one such table",

@@ -19,10 +19,12 @@ Whatever the file holds becomes 8-bit RGB by these rules:
 
 import hashlib
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
+from typing import BinaryIO
 
 import numpy as np
 from PIL import (
@@ -152,6 +154,46 @@ def load_for_import(path: Path, *, max_pixels: int) -> tuple[ImageFacts, Image.I
         first_frame_only=first_frame_only,
     )
     return facts, image
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels, after the EXIF orientation, from the header alone.
+
+    Nothing is decoded, so no limit on pixels applies, and the rest of the file may be damaged.
+
+    Raises:
+        ImageRejected: the file cannot be read, or does not start like an image that can.
+    """
+    try:
+        # Opening a pipe or a device would wait for ever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ImageRejected("this is not a file")
+        with path.open("rb") as file:
+            image_format = sniff_format(file.read(16))
+            if image_format is None:
+                raise ImageRejected("the file does not start like an image")
+            file.seek(0)
+            return _size_from_header(file, image_format)
+    except ImageRejected:
+        raise
+    # Hostile bytes make a header's reader raise nearly anything, as they do a decoder.
+    except Exception as error:
+        raise ImageRejected(f"the header cannot be read ({error})") from error
+
+
+def _size_from_header(file: BinaryIO, image_format: str) -> tuple[int, int]:
+    Image.preinit()
+    # Not Image.open: its limit is one on decoding, and one for the whole process.
+    open_image, _ = Image.OPEN[image_format]
+    image = open_image(file, "")
+    if min(image.size) < 1:
+        raise ImageRejected(f"the image has no pixels ({image.width} x {image.height})")
+    # A TIFF image's size is the upright one already. PNG's own getexif would decode the pixels.
+    if image_format != "TIFF":
+        with suppress(Exception):  # a damaged EXIF block means "as stored"
+            if Image.Image.getexif(image).get(ExifTags.Base.Orientation) in {5, 6, 7, 8}:
+                return image.height, image.width
+    return image.size
 
 
 def sniff_format(head: bytes) -> str | None:

@@ -1,8 +1,8 @@
 """Scanning: the values and rules that every import format shares.
 
-A scan looks at names, tables and boxes, never at pixels. It sorts what it finds into candidates
-(to be read), rejected (with a reason a person understands) and ignored (what is no image and
-claims to be none).
+A scan looks at names, tables, boxes and headers, never at pixels. It sorts what it finds into
+candidates (to be read), rejected (with a reason a person understands) and ignored (what is no image
+and claims to be none).
 """
 
 import os
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from core.images.boxes import Box
 from core.images.reading import sniff_format
 
 NO_ATTRIBUTES: Mapping[str, str | float] = MappingProxyType({})
@@ -43,6 +44,7 @@ class Candidate:
         label: the source's label, cleaned, or None.
         split: one of `SPLITS`, or None where the source says nothing.
         attributes: further values of this image, such as line or shift: texts or numbers.
+        boxes: around its defects, in pixels of the upright image and inside it.
     """
 
     path: Path
@@ -50,11 +52,15 @@ class Candidate:
     label: str | None = None
     split: str | None = None
     attributes: Mapping[str, str | float] = field(default_factory=lambda: NO_ATTRIBUTES)
+    boxes: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Something that was offered as an image and is not taken: its name, and why in a sentence."""
+    """Something that was offered and is not taken: the file it stands in, and why in a sentence.
+
+    Mostly that is an image; of a table or an annotation it may be one row or one box.
+    """
 
     path: str
     reason: str
@@ -68,7 +74,7 @@ class Scan:
         format: name of the import format that was read.
         root: the folder that `Candidate.relative` starts from.
         candidates: files to be read.
-        rejected: what was offered as an image and cannot be taken.
+        rejected: what was offered and cannot be taken.
         ignored: relative paths of what is no image and claims to be none (sidecars, hidden files);
             a folder ends in a slash.
     """
