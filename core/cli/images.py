@@ -19,7 +19,9 @@ def add_commands(commands: Commands) -> None:
     )
     take_in.add_argument("path", metavar="PATH", type=a_path)
     take_in.add_argument(
-        "--format", default="auto", help="folder (a folder a class), csv, or auto to find out"
+        "--format",
+        default="auto",
+        help="folder (a folder a class), csv, voc, yolo, coco, roboflow, or auto to find out",
     )
     take_in.add_argument(
         "--split",
