@@ -34,14 +34,14 @@ def images_by_class(
         counts = {label: n for label, chosen, n in rows if chosen == split}
         if counts:
             figure.add_bar(
-                y=[name or "unlabelled" for name in names],
+                y=[_plain(name or "unlabelled") for name in names],
                 x=[counts.get(name, 0) for name in names],
                 name=split or "no split",
                 orientation="h",
                 marker_color=SPLIT_COLOURS.get(split or "", UNKNOWN_COLOUR),
                 hovertemplate="%{y}: %{x:,} images<extra>%{fullData.name}</extra>",
             )
-    figure.update_yaxes(autorange="reversed", title=None)
+    figure.update_yaxes(autorange="reversed", title=None, type="category")  # classes may be "1"
     figure.update_xaxes(title="images")
     return _finish(
         figure, height=110 + 34 * len(names), barmode="stack", legend_traceorder="normal"
@@ -63,7 +63,7 @@ def classes_by_split(
             figure.add_bar(
                 y=[f"{split or 'no split'} ({totals[split]:,})" for split in splits],
                 x=[counts.get(split, 0) / totals[split] for split in splits],
-                name=name or "unlabelled",
+                name=_plain(name or "unlabelled"),
                 orientation="h",
                 marker_color=class_colour(name, classes),
                 hovertemplate="%{fullData.name}: %{x:.1%}<extra>%{y}</extra>",
@@ -145,6 +145,11 @@ def _edges(values: np.ndarray, log_scale: bool) -> np.ndarray:
     if low == high:
         low, high = low * 0.9 - 1e-9 * (not log_scale), high * 1.1 + 1e-9
     return np.geomspace(low, high, 41) if log_scale else np.linspace(low, high, 41)
+
+
+def _plain(name: str) -> str:
+    """A name as plotly shows it as it is: it reads some HTML in texts, links among it."""
+    return name.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _finish(figure: Figure, *, height: int, **layout: Any) -> Figure:

@@ -10,7 +10,7 @@ from core.latent.methods import Parameter
 from core.state import catalog, runs
 from core.state.runs import Run
 from core.state.workspace import Workspace
-from pages._shared import submit
+from pages._shared import submit, told_apart
 
 
 def show_compute(workspace: Workspace, embedding: Run | None) -> None:
@@ -99,7 +99,8 @@ def _project(workspace: Workspace, embedding: Run | None) -> None:
 def _cluster(workspace: Workspace, embedding: Run | None) -> None:
     st.markdown("##### 3 · Clusters")
     maps = runs.list_runs(workspace, "projection", parent_id=embedding.id) if embedding else []
-    spaces = {"": "the features"} | {run.id: f"the map {queries.describe_run(run)}" for run in maps}
+    titles = told_apart({run.id: f"the map {queries.describe_run(run)}" for run in maps})
+    spaces = {"": "the features"} | titles
     space = st.selectbox(
         "K-means on", list(spaces), format_func=spaces.__getitem__, key="latent_space.space"
     )

@@ -9,11 +9,14 @@ once. Formats, little-endian, one entry a point, the same order in each:
 - a card: JSON `{"title": str, "rows": [[name, value], ...]}`.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from core.selection import MapSelection, parse_selection
 from pages._components import asset_url, ignore_change, register_component
+
+log = logging.getLogger(__name__)
 
 MAX_CATEGORIES = 254  # one byte a point, and 255 is none
 
@@ -102,7 +105,8 @@ def latent_map(
         on_change: called before the rerun that a new selection causes.
 
     Returns:
-        The selection as steps for `core.selection.resolve_selection`; None before the first one.
+        The selection as steps for `core.selection.resolve_selection`; None before the first one,
+        and where what the browser sent is none.
 
     Raises:
         ValueError: there are more than 254 categories.
@@ -138,7 +142,11 @@ def latent_map(
         },
         on_selection_change=on_change or ignore_change,
     )
-    return None if result.selection is None else parse_selection(result.selection)
+    try:
+        return None if result.selection is None else parse_selection(result.selection)
+    except ValueError as error:
+        log.warning("a map sent no selection: %s", error)
+        return None
 
 
 def latest_selection(*selections: MapSelection | None) -> MapSelection | None:

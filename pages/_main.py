@@ -14,14 +14,8 @@ PAGES = PROJECT_ROOT / "pages"
 st.set_page_config(page_title="Lacquer", page_icon=str(ASSETS / "favicon.png"), layout="wide")
 st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
 
-if login_is_configured() and current_person() is None:
-    st.navigation([st.Page(lambda: None, title="Log in")], position="hidden")
-    st.header("Lacquer")
-    st.write("Surface defects, triaged by eye and by latent space.")
-    st.button("Log in", type="primary", on_click=st.login, key="main.login")
-    st.stop()
-
-page = st.navigation(
+must_log_in = login_is_configured() and current_person() is None
+page = st.navigation(  # before the log-in too, else a link to a page would be "not found"
     {
         "": [
             st.Page(PAGES / "overview.py", title="Overview", icon=":material/home:", default=True)
@@ -48,8 +42,14 @@ page = st.navigation(
                 url_path="activity",
             )
         ],
-    }
+    },
+    position="hidden" if must_log_in else "sidebar",
 )
+if must_log_in:
+    st.header("Lacquer")
+    st.write("Surface defects, triaged by eye and by latent space.")
+    st.button("Log in", type="primary", on_click=st.login, key="main.login")
+    st.stop()
 st.html(ASSETS / "pages.css")
 keep_name()
 show_sidebar()

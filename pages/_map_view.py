@@ -24,7 +24,7 @@ from core.state.colourings import Colouring, colour, list_colourings
 from core.state.runs import Run
 from core.state.workspace import Workspace
 from pages._latent_map import Category, Resource, ScoreScale, StoredSelection, latent_map
-from pages._shared import image_urls, plain
+from pages._shared import image_urls, plain, told_apart
 
 _SELECTION = "latent_space.selection"  # (digest, seq of the map's message or None)
 
@@ -34,13 +34,14 @@ def show_map(
 ) -> None:
     """One map with its choices; `place` tells the maps of a page apart."""
     by_id = {run.id: run for run in projections}
-    titles = list_colourings(workspace, embedding)
+    titles = told_apart(list_colourings(workspace, embedding))
+    maps = told_apart({id: queries.describe_run(run) for id, run in by_id.items()})
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox(
             "Map",
             list(by_id),
             index=min(int(place == "right"), len(by_id) - 1),
-            format_func=lambda run: queries.describe_run(by_id[run]),
+            format_func=maps.__getitem__,
             key=f"latent_space.map.{place}",
             bind="query-params",
         )
@@ -78,7 +79,7 @@ def show_map(
 
 def selected_ids(workspace: Workspace) -> np.ndarray:
     """int64 ids of the images that are selected, of those that are still there."""
-    digest, _ = _held()
+    digest, seq = _held()
     if not digest:
         return np.empty(0, np.int64)
     try:
@@ -87,7 +88,7 @@ def selected_ids(workspace: Workspace) -> np.ndarray:
         clear_selection()
         st.toast(plain(str(error)))
         return np.empty(0, np.int64)
-    st.query_params["selected"] = digest  # navigation has dropped it when one comes back
+    _hold(digest, seq)  # a reload forgets the session, a visit to another page the address
     return ids
 
 

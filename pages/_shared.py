@@ -1,6 +1,7 @@
 """What several pages show: header, workspace, next step, jobs, one person's last change."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict
 from urllib.parse import urlencode
 
@@ -69,7 +70,11 @@ def enter_workspace(uid: str) -> None:
 
 def show_sidebar() -> None:
     """The choice of workspace, below the navigation."""
-    known = {workspace.uid: workspace.name for workspace in list_workspaces()}
+    workspaces = {workspace.uid: workspace for workspace in list_workspaces()}
+    known = told_apart(
+        {uid: workspace.name for uid, workspace in workspaces.items()},
+        lambda uid: workspaces[uid].path.name,
+    )
     current = find_current_workspace()
     if current is None:
         return
@@ -78,13 +83,23 @@ def show_sidebar() -> None:
             "Workspace",
             list(known),
             index=list(known).index(current.uid),
-            format_func=lambda uid: known[uid],
+            format_func=known.__getitem__,
             key=f"shared.workspace.{current.uid}",
         )
     if chosen != current.uid:
         forget_view()
         enter_workspace(chosen)
         st.rerun()
+
+
+def told_apart(
+    titles: Mapping[str, str], suffix: Callable[[str], str] = lambda key: key[-4:]
+) -> dict[str, str]:
+    """The titles by key, no two alike: a select box knows its options by their texts alone."""
+    apart: dict[str, str] = {}
+    for key, title in titles.items():
+        apart[key] = f"{title} ({suffix(key)})" if title in apart.values() else title
+    return apart
 
 
 def forget_view() -> None:
@@ -298,4 +313,6 @@ def undo_change(workspace: Workspace, batch_id: int) -> None:
 
 def plain(text: str) -> str:
     """Text from files and people, shown as it is: nothing in it is read as markup."""
-    return "".join(f"\\{c}" if c in r"\`*_{}[]()#+-.!|<>:$~" else c for c in text)
+    # Links and emoji are found after escapes are undone: an invisible joiner keeps them apart.
+    joined = re.sub(r"(?i)(?<=www)(?=\.)|(?<=[:@])", "\u2060", text)
+    return "".join(f"\\{c}" if c in r"\`*_{}[]()#+-.!|<>:$~" else c for c in joined)

@@ -23,6 +23,7 @@ from pages._shared import (
     show_error,
     show_job_result,
     show_jobs,
+    told_apart,
 )
 
 N_NEIGHBORS = 24
@@ -31,6 +32,7 @@ N_NEIGHBORS = 24
 def choose_embedding(workspace: Workspace) -> Run:
     """The embedding whose maps are shown; the page stops where there is none yet."""
     embeddings = {run.id: run for run in runs.list_runs(workspace, "embedding")}
+    titles = told_apart({id: queries.describe_run(run) for id, run in embeddings.items()})
     if not embeddings:
         if not catalog.count_images(workspace):
             next_step("There are no images yet.", page="dataset.py", label="Import images")
@@ -40,7 +42,7 @@ def choose_embedding(workspace: Workspace) -> Run:
     chosen = st.selectbox(
         "Features",
         list(embeddings),
-        format_func=lambda run: queries.describe_run(embeddings[run]),
+        format_func=titles.__getitem__,
         key="latent_space.features",
         bind="query-params",
     )

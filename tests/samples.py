@@ -113,7 +113,9 @@ def fake_embedding(workspace: Workspace, *, notice: str = "") -> Run:
     )
 
 
-def fake_projection(workspace: Workspace, embedding: Run, *, method: str = "pca") -> Run:
+def fake_projection(
+    workspace: Workspace, embedding: Run, *, method: str = "pca", seed: int = 0
+) -> Run:
     """A map of an embedding: a grid in the order of the ids, so that no two points meet."""
     ids = runs.load_array(workspace, embedding, "image_ids")
     n_columns = int(np.ceil(np.sqrt(len(ids))))
@@ -121,7 +123,7 @@ def fake_projection(workspace: Workspace, embedding: Run, *, method: str = "pca"
     places = np.column_stack([column, row]).astype(np.float32)
     if method != "pca":
         places = places[:, ::-1].copy()
-    run_id = runs.run_id("projection", {"embedding": embedding.id, "method": method})
+    run_id = runs.run_id("projection", {"embedding": embedding.id, "method": method, "seed": seed})
     with runs.new_artefact(workspace, "projection", run_id) as folder:
         np.save(folder / "coordinates.npy", places, allow_pickle=False)
         np.save(folder / "image_ids.npy", ids, allow_pickle=False)
@@ -130,7 +132,7 @@ def fake_projection(workspace: Workspace, embedding: Run, *, method: str = "pca"
         id=run_id,
         kind="projection",
         parent_id=embedding.id,
-        config={"method": method, "seed": 0},
+        config={"method": method, "seed": seed},
         result={"trustworthiness": 0.98, "seconds": 0.1, "notes": []},
         n_images=len(ids),
         actor="tester",

@@ -24,7 +24,7 @@ class Gallery {
     this.selected = new Set();
     this.tiles = new Map();
     this.items = [];
-    this.sent = {};
+    this.sent = { selection: [] };
     this.timers = {};
     this.lightbox = new Lightbox({
       onShow: (item) => this.onShown(item),
@@ -90,8 +90,7 @@ class Gallery {
     this.tiles = new Map(this.items.map((item) => [item.id, before.get(item.id) ?? this.buildTile(item)]));
     this.grid.replaceChildren(...this.tiles.values());
     this.selected.clear();
-    this.sent.selection = [];
-    clearTimeout(this.timers.selection);
+    this.send("selection", [], 0); // else images that come back would be picked there, unseen here
     this.anchor = null;
     this.focusable(this.items[0]?.id);
   }

@@ -14,6 +14,7 @@ from core.state.clock import now
 from core.state.database import insert_new, is_one_of, reading, writing
 from core.state.schema import (
     attributes,
+    changes,
     classes,
     images,
     imports,
@@ -397,15 +398,14 @@ def quality_table(workspace: Workspace) -> tuple[np.ndarray, dict[str, np.ndarra
 
 def fingerprint(workspace: Workspace) -> str:
     """Changes when any label, split, exclusion, queue entry or image does: a version for caches."""
-    from core.state.schema import changes  # beside its only use here
-
     query = sa.select(
-        sa.select(sa.func.max(changes.c.id)).scalar_subquery(),
-        sa.select(sa.func.max(images.c.id)).scalar_subquery(),
+        sa.select(sa.func.coalesce(sa.func.max(changes.c.id), 0)).scalar_subquery(),
+        sa.select(sa.func.coalesce(sa.func.max(images.c.id), 0)).scalar_subquery(),
+        # The end of an import gives its images their splits.
+        sa.select(sa.func.count(imports.c.finished_at)).scalar_subquery(),
     )
     with reading(workspace) as connection:
-        newest_change, newest_image = connection.execute(query).one()
-    return f"{newest_change or 0}-{newest_image or 0}"
+        return "-".join(str(part) for part in connection.execute(query).one())
 
 
 def list_classes(workspace: Workspace) -> list[str]:
