@@ -431,6 +431,8 @@ def test_ctrl_c_cancels_the_job(home: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell starts what it runs in the background deaf to Ctrl-C, and the deaf inherit it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     give_up_at = time.monotonic() + 60
     while time.monotonic() < give_up_at:
