@@ -3,7 +3,8 @@
 None of them loads torch, umap or pacmap.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from core.latent.backbones import BACKBONES
 from core.latent.methods import Parameter
 from core.latent.neighbors import nearest
 from core.selection import MapSelection, Points, resolve_selection
-from core.state import catalog, colourings, runs, selections
+from core.state import catalog, colourings, job_rows, runs, selections
 from core.state.runs import Run
 from core.state.workspace import Workspace
 
@@ -44,6 +45,21 @@ def describe_run(run: Run) -> str:
         return method if trust is None else f"{method} · trustworthiness {trust:.3f}"
     space = "features" if run.config["space"] == "latent" else "map"
     return f"K-means, k = {run.result['n_clusters']} on the {space}"
+
+
+def clustering_table(workspace: Workspace, clusterings: Sequence[Run]) -> list[dict[str, Any]]:
+    """A row a clustering: what it is, its sizes, silhouette, and ARI when it was made."""
+    results = {job.id: job.result or {} for job in job_rows.list_jobs(workspace)}
+    return [
+        {
+            "clustering": describe_run(run),
+            "sizes": ", ".join(f"{size:,}" for size in run.result["sizes"]),
+            "silhouette": run.result["silhouette"],
+            "ARI": results.get(run.job_id or 0, {}).get("ari"),
+            "made": run.created_at[:16].replace("T", " "),
+        }
+        for run in clusterings
+    ]
 
 
 def nearest_images(

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from core import figures, queries
 from core.jobs.configs import ClusterImages, EmbedImages, ProjectEmbedding
 from core.latent.methods import Parameter
 from core.state import catalog, runs
+from core.state.colourings import clusterings_of
 from core.state.runs import Run
 from core.state.workspace import Workspace
 from pages._shared import submit, told_apart
@@ -26,27 +28,41 @@ def show_compute(workspace: Workspace, embedding: Run | None) -> None:
             _cluster(workspace, embedding)
 
 
-def show_clustering(workspace: Workspace, embedding: Run) -> None:
-    """The newest sweep of k: silhouette and elbow."""
-    swept = [
-        run
-        for run in runs.list_runs(workspace, "clustering")
-        if run.result["sweep"] and run.parent_id == embedding.id
-    ]
-    if not swept:
+def show_clusterings(workspace: Workspace, embedding: Run) -> None:
+    """Every clustering of these features with its measures, and the newest sweep of k."""
+    clusterings = clusterings_of(workspace, embedding)
+    if not clusterings:
         return
-    sweep, chosen = swept[0].result["sweep"], swept[0].result["n_clusters"]
-    with st.expander(
-        f"How many clusters? The sweep chose k = {chosen}", icon=":material/bar_chart:"
-    ):
-        silhouettes, elbow = figures.sweep_of_k(sweep["rows"], chosen=chosen)
-        left, right = st.columns(2)
-        left.plotly_chart(silhouettes, key="latent_space.silhouettes")
-        right.plotly_chart(elbow, key="latent_space.elbow")
-        st.caption(
-            f"The best silhouette is at k = {sweep['best_silhouette_k']}, the elbow of the inertia "
-            f"at k = {sweep['elbow_k']}. Neither knows what a defect is: look at the images."
+    with st.expander(f"Clusterings ({len(clusterings)})", icon=":material/bar_chart:"):
+        st.dataframe(
+            pd.DataFrame(queries.clustering_table(workspace, clusterings)),
+            hide_index=True,
+            column_config={
+                "silhouette": st.column_config.NumberColumn(format="%.3f"),
+                "ARI": st.column_config.NumberColumn(
+                    format="%.3f",
+                    help="Adjusted Rand index against the labels as they were when it was made: "
+                    "0 is chance, 1 is the same grouping.",
+                ),
+            },
+            key="latent_space.clusterings",
         )
+        swept = [run for run in clusterings if run.result["sweep"]]
+        if swept:
+            _show_sweep(swept[0])
+
+
+def _show_sweep(clustering: Run) -> None:
+    sweep, chosen = clustering.result["sweep"], clustering.result["n_clusters"]
+    silhouettes, elbow = figures.sweep_of_k(sweep["rows"], chosen=chosen)
+    left, right = st.columns(2)
+    left.plotly_chart(silhouettes, key="latent_space.silhouettes")
+    right.plotly_chart(elbow, key="latent_space.elbow")
+    st.caption(
+        f"The sweep chose k = {chosen}: the best silhouette is at k = "
+        f"{sweep['best_silhouette_k']}, the elbow of the inertia at k = {sweep['elbow_k']}. "
+        "Neither knows what a defect is: look at the images."
+    )
 
 
 def _embed(workspace: Workspace, embedding: Run | None) -> None:

@@ -8,7 +8,7 @@ from core.state import catalog, runs
 from core.state.catalog import ImageFilter
 from core.state.runs import Run
 from core.state.workspace import Workspace
-from pages._compute import show_clustering, show_compute
+from pages._compute import show_clusterings, show_compute
 from pages._images import image_actions, paged_gallery, show_gallery
 from pages._map_view import (
     clear_selection,
@@ -150,4 +150,4 @@ show_maps(workspace, embedding, two=two)
 show_selection(workspace, embedding)
 show_similar(workspace, embedding)
 show_compute(workspace, embedding)
-show_clustering(workspace, embedding)
+show_clusterings(workspace, embedding)

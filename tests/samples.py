@@ -160,6 +160,8 @@ def fake_clustering(workspace: Workspace, embedding: Run, *, n_clusters: int = 3
         config={"method": "kmeans", "space": "latent", "n_clusters": n_clusters},
         result={
             "n_clusters": n_clusters,
+            "sizes": np.bincount(labels, minlength=n_clusters).tolist(),
+            "silhouette": 0.3,
             "sweep": {"rows": rows, "best_silhouette_k": 3, "elbow_k": 4},
         },
         n_images=len(ids),

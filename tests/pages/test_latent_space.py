@@ -269,7 +269,8 @@ def test_an_image_without_features_is_told_and_can_be_embedded(
 
 def test_the_sweep_is_shown(open_page: OpenPage, small: Workspace) -> None:
     at = open_page("latent_space")
-    assert [e.label for e in at.expander if "The sweep chose k = 3" in e.label]
+    assert [e.label for e in at.expander if e.label == "Clusterings (1)"]
+    assert [e.value for e in at.caption if "The sweep chose k = 3" in e.value]
 
 
 def test_what_is_computed_is_what_was_chosen(open_page: OpenPage, small: Workspace) -> None:

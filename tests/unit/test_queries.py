@@ -133,3 +133,13 @@ def test_a_black_image_stands_out(small: Workspace, tmp_path: Path) -> None:
     samples.import_folder(small, tmp_path / "more")
     black = catalog.list_images(small)[0].id
     assert black in {image_id for image_id, _ in queries.quality_flags(small)}
+
+
+def test_a_clustering_is_listed_with_the_ari_of_its_job(small: Workspace) -> None:
+    clusterings = runs.list_runs(small, "clustering")
+    rows = queries.clustering_table(small, clusterings)
+    assert len(rows) == len(clusterings) > 0
+    for row, run in zip(rows, clusterings, strict=True):
+        assert row["clustering"] == queries.describe_run(run)
+        assert row["silhouette"] == run.result["silhouette"]
+        assert row["ARI"] is None  # made without a job here
