@@ -99,8 +99,14 @@ def show_workspaces(current: Workspace | None) -> None:
                 st.rerun()
             with st.popover("Manage", icon=":material/settings:"):
                 manage(workspace)
-    with st.form("overview.create", border=True, clear_on_submit=True):
-        name = st.text_input("New workspace", placeholder="Its name", max_chars=80)
+    with st.form("overview.create", border=True):
+        name = st.text_input(
+            "New workspace",
+            placeholder="Its name",
+            max_chars=80,
+            # Empty again once there is one more; kept while the person is asked who they are.
+            key=f"overview.new.{len(list_workspaces())}",
+        )
         if st.form_submit_button("Create", icon=":material/add:"):
             create(name or "")
 

@@ -312,7 +312,7 @@ def test_a_workspace_is_made_and_entered(open_app: OpenApp, small: Workspace) ->
     page.get_by_label("New workspace").fill("Line 7")
     click(page, "Create")
     give_name(page, "Ada")
-    page.get_by_label("New workspace").fill("Line 7")
+    assert page.get_by_label("New workspace").input_value() == "Line 7"
     click(page, "Create")
     page.get_by_role("heading", name="Line 7").wait_for()
     page.get_by_text("Next: import images.").wait_for()
