@@ -1,6 +1,5 @@
 """The images of a workspace: taken in, counted, filtered, listed, found on disk."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -281,12 +280,6 @@ def known_sources(workspace: Workspace, paths: Iterable[str]) -> dict[str, str]:
     )
     with reading(workspace) as connection:
         return {path: sha for path, sha in connection.execute(query) if path in wanted}
-
-
-def known_sha256s(workspace: Workspace) -> set[str]:
-    """The contents that are in the workspace."""
-    with reading(workspace) as connection:
-        return set(connection.execute(sa.select(images.c.sha256)).scalars())
 
 
 def get_image(workspace: Workspace, image_id: int) -> Image:
@@ -581,13 +574,3 @@ def _column_query(connection: sa.Connection, name: str) -> sa.Select:
         value = _attribute(connection, name.removeprefix("attribute:"))
         return sa.select(images.c.id, value)
     raise ValueError(f"{name!r} is no column of the images")
-
-
-def describe_filter(chosen: ImageFilter) -> str:
-    """The filter in one line, as it is written to logs and file names."""
-    parts = {
-        name: getattr(chosen, name)
-        for name in ImageFilter.__dataclass_fields__
-        if getattr(chosen, name) not in ((), None, "")
-    }
-    return json.dumps(parts, default=str, sort_keys=True) if parts else "all images"
