@@ -18,6 +18,7 @@ import psutil
 import sqlalchemy as sa
 
 from core.errors import OperatorError
+from core.images.quality import WORKING_SIDE_PX
 from core.images.reading import ImageRejected, load_for_import
 from core.images.thumbnails import ThumbnailStore, make_thumbnail
 from core.jobs.processes import is_gone
@@ -212,7 +213,10 @@ def _check_thumbnails(workspace: Workspace, settings: Settings) -> Iterator[Find
         for sha256 in missing[start : start + _BATCH]:
             path = catalog.image_path(workspace, images[sha256])
             try:
-                _, pixels = load_for_import(path, max_pixels=settings.max_image_pixels)
+                # As an import does: the perceptual hash is of the thumbnail's very bytes.
+                _, pixels = load_for_import(
+                    path, max_pixels=settings.max_image_pixels, side=WORKING_SIDE_PX
+                )
             except (OSError, ImageRejected) as error:
                 name = images[sha256].name
                 step = "Put the file back, or exclude the image."
@@ -268,9 +272,8 @@ def _check_leftovers(workspace: Workspace) -> Iterator[Finding]:
     for folder in (workspace.path / "jobs").glob("*"):
         if folder.name not in busy:
             doomed += [folder / name for name in _SCRATCH if (folder / name).is_dir()]
-    doomed += [
-        archive for archive in (workspace.path / "exports").glob(".*") if _age_s(archive) > _DAY_S
-    ]
+    beside = [*(workspace.path / "exports").glob(".*"), *(workspace.path / "images").glob("*/.*")]
+    doomed += [path for path in beside if _age_s(path) > _DAY_S]
     for path in doomed:
         _remove(path)
         shown = path.relative_to(workspace.path)
@@ -279,8 +282,6 @@ def _check_leftovers(workspace: Workspace) -> Iterator[Finding]:
 
 def _staging(workspace: Workspace) -> Iterator[tuple[Path, int]]:
     """What is being written: (path, pid), for the names end in the pid of who writes."""
-    for path in (workspace.path / "images").glob(".incoming-*"):
-        yield path, int(path.name.removeprefix(".incoming-"))
     for kind in runs.KINDS:
         for path in (workspace.path / f"{kind}s").glob(f".{kind}-*"):
             pid = path.name.removesuffix(".replaced").rpartition(".")[2]

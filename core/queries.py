@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from core.errors import OperatorError
-from core.images.quality import QualityFlag, flag_quality
 from core.latent.backbones import BACKBONES
 from core.latent.methods import Parameter
 from core.latent.neighbors import nearest
+from core.report.facts import Facts
 from core.selection import MapSelection, Points, resolve_selection
 from core.state import catalog, colourings, job_rows, runs, selections
+from core.state.image_table import load_image_table, source_labels
 from core.state.runs import Run
 from core.state.workspace import Workspace
 
@@ -35,10 +36,11 @@ def describe_run(run: Run) -> str:
     """A run in the few words of a select box."""
     if run.kind == "embedding":
         weights = run.result["weights"]
+        placed = f", {weights['file']}" if weights["source"] == "file" else ""
         random = ", random weights" if weights["source"] == "random" else ""
         title = BACKBONES[weights["backbone"]].title
         at = run.created_at[:16].replace("T", " ")
-        return f"{title}{random} · {run.n_images:,} images · {at}"
+        return f"{title}{placed}{random} · {run.n_images:,} images · {at}"
     if run.kind == "projection":
         method = projection_methods()[run.config["method"]][0]
         trust = run.result["trustworthiness"]
@@ -118,7 +120,11 @@ def resolve_on_map(workspace: Workspace, selection: MapSelection) -> np.ndarray:
     return np.intersect1d(found, catalog.image_ids(workspace)).astype(np.int32)
 
 
-def quality_flags(workspace: Workspace) -> list[tuple[int, QualityFlag]]:
-    """(image id, flag) of images that a person should look at before anything learns from them."""
-    ids, table = catalog.quality_table(workspace)
-    return [(int(ids[flag.row]), flag) for flag in flag_quality(table)]
+def dataset_facts(workspace: Workspace) -> Facts:
+    """All that the report on a data set looks at, as it is now."""
+    return Facts(
+        images=load_image_table(workspace),
+        classes=tuple(catalog.list_classes(workspace)),
+        duplicates=dict(catalog.list_duplicates(workspace)),
+        conflicts=source_labels(workspace),
+    )

@@ -99,7 +99,8 @@ def _preview(request: Request) -> Response:
     from core.images.thumbnails import make_preview
 
     workspace, image_id = _workspace(request), _image_id(request)
-    jpeg = make_preview(_decode(workspace, image_id), side=PREVIEW_SIDE_PX)
+    pixels = _decode(workspace, image_id, side=PREVIEW_SIDE_PX)
+    jpeg = make_preview(pixels, side=PREVIEW_SIDE_PX)
     return Response(jpeg, media_type="image/jpeg", headers=_FOREVER)
 
 
@@ -226,20 +227,22 @@ def _sha256(workspace: Workspace, image_id: int) -> str:
 
 
 def _remake_thumbnail(workspace: Workspace, image_id: int) -> bytes:
+    """As an import makes it, for the perceptual hash is of the thumbnail's very bytes."""
+    from core.images.quality import WORKING_SIDE_PX
     from core.images.thumbnails import make_thumbnail
 
-    jpeg = make_thumbnail(_decode(workspace, image_id))
+    jpeg = make_thumbnail(_decode(workspace, image_id, side=WORKING_SIDE_PX))
     _thumbnails(workspace).put_many([(_sha256(workspace, image_id), jpeg)])
     return jpeg
 
 
-def _decode(workspace: Workspace, image_id: int):  # type: ignore[no-untyped-def]
-    from core.images.reading import ImageRejected, read_image
+def _decode(workspace: Workspace, image_id: int, *, side: int | None = None):  # type: ignore[no-untyped-def]
+    from core.images.reading import ImageRejected, load_for_import
     from core.state import catalog
 
     path = _file_of(workspace, catalog.get_image(workspace, image_id))
     try:
-        return read_image(path, max_pixels=load_settings().max_image_pixels)
+        return load_for_import(path, max_pixels=load_settings().max_image_pixels, side=side)[1]
     except ImageRejected as error:
         raise LookupError(error.reason) from error
 

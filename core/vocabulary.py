@@ -8,7 +8,10 @@ MAX_LABEL_LENGTH = 80
 
 # Said of an image, never learned as a class: several defects in one image, a false alarm of the
 # line, and a picture nobody can judge.
-RESERVED_LABELS = ("multiple", "not_a_defect", "unusable")
+MULTIPLE = "multiple"
+NOT_A_DEFECT = "not_a_defect"
+UNUSABLE = "unusable"
+RESERVED_LABELS = (MULTIPLE, NOT_A_DEFECT, UNUSABLE)
 
 
 @lru_cache(maxsize=4096)

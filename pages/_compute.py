@@ -6,13 +6,15 @@ import pandas as pd
 import streamlit as st
 
 from core import figures, queries
+from core.errors import OperatorError
 from core.jobs.configs import ClusterImages, EmbedImages, ProjectEmbedding
 from core.latent.methods import Parameter
-from core.state import catalog, runs
+from core.settings import load_settings
+from core.state import catalog, own_weights, runs
 from core.state.colourings import clusterings_of
 from core.state.runs import Run
 from core.state.workspace import Workspace
-from pages._shared import submit, told_apart
+from pages._shared import acting, plain, show_error, submit, told_apart
 
 
 def show_compute(workspace: Workspace, embedding: Run | None) -> None:
@@ -72,17 +74,65 @@ def _embed(workspace: Workspace, embedding: Run | None) -> None:
         "Network", list(titles), format_func=titles.__getitem__, key="latent_space.backbone"
     )
     st.caption("Its penultimate layer; images that it has seen already cost nothing.")
+    weights = _weights(workspace, backbone)
     if st.button(
         "Embed the images",
         type="secondary" if embedding else "primary",
         key="latent_space.embed",
     ):
-        submit(workspace, EmbedImages(backbone=backbone))
+        submit(workspace, EmbedImages(backbone=backbone, weights=weights))
         st.rerun()
     if embedding:
         n_missing = catalog.count_images(workspace) - embedding.n_images
         if n_missing > 0:
             st.caption(f":orange[{n_missing:,} images have no such features yet.]")
+
+
+def _weights(workspace: Workspace, backbone: str) -> str:
+    """The file of one's own to embed with; empty for what is found by itself."""
+    choice, key = st.container(), f"latent_space.weights.{backbone}"
+    names = own_weights.list_weights(workspace, backbone)
+    with st.popover("Own weights", icon=":material/upload_file:"):
+        _add_weights(workspace, backbone, key, len(names))
+        for name in names:
+            _show_weights(workspace, backbone, key, name)
+    if not names:
+        return ""
+    return choice.selectbox(
+        "Weights", ["", *names], format_func=lambda name: name or "Found by itself", key=key
+    )
+
+
+def _add_weights(workspace: Workspace, backbone: str, key: str, n_files: int) -> None:
+    """Keep an uploaded file and choose it; the next number of files has an empty uploader."""
+    file = st.file_uploader(
+        "A state dict of this network, whatever its number of classes",
+        type=[suffix.lstrip(".") for suffix in own_weights.SUFFIXES],
+        key=f"{key}.upload.{n_files}",
+    )
+    if not st.button("Add", disabled=file is None, key=f"{key}.add") or file is None:
+        return
+    acting("data scientist")
+    max_bytes = load_settings().max_upload_mb * 1_000_000
+    try:
+        added = own_weights.add_weights(workspace, backbone, file.name, file, max_bytes=max_bytes)
+    except OperatorError as error:
+        show_error(error)
+        return
+    st.session_state[key] = added
+    st.rerun()
+
+
+def _show_weights(workspace: Workspace, backbone: str, key: str, name: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(plain(name))
+        if st.button(
+            "", icon=":material/delete:", type="tertiary", help="Remove", key=f"{key}.remove.{name}"
+        ):
+            acting("data scientist")
+            own_weights.remove_weights(workspace, backbone, name)
+            st.session_state.pop(key, None)
+            st.rerun()
 
 
 def _project(workspace: Workspace, embedding: Run | None) -> None:

@@ -107,7 +107,8 @@ def forget_view() -> None:
     for key in list(st.session_state):
         if str(key).partition(".")[0] in ("dataset", "latent_space", "activity", "last_change"):
             del st.session_state[key]
-    st.query_params.pop("selected", None)
+    for parameter in ("selected", "look", "shown"):
+        st.query_params.pop(parameter, None)
 
 
 def acting(role: str = "operator") -> Person:
@@ -309,6 +310,19 @@ def undo_change(workspace: Workspace, batch_id: int) -> None:
         return
     kept = f"; {done.n_kept:,} changed since then stay" if done.n_kept else ""
     st.toast(f"{done.n_restored:,} images are as before{kept}", icon=":material/undo:")
+
+
+def counted(n: int, thing: str) -> str:
+    """`1 group`, `412 groups`."""
+    return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
+
+
+def as_size(n_bytes: int) -> str:
+    """Bytes as a person reads them, in decimal units."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if n_bytes >= size:
+            return f"{n_bytes / size:,.1f} {unit}"
+    return f"{n_bytes / 1e3:,.1f} kB"
 
 
 def plain(text: str) -> str:

@@ -4,9 +4,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from core.state import catalog
-from core.state.catalog import NewImage
+from core.state import catalog, intake
 from core.state.database import writing
+from core.state.intake import NewImage
 from core.state.schema import images
 from core.state.workspace import Workspace
 
@@ -30,14 +30,14 @@ def new_image(number: int, **columns: Any) -> NewImage:
 
 def begin_import(workspace: Workspace) -> int:
     """An import by `tester`."""
-    return catalog.begin_import(
+    return intake.begin_import(
         workspace, source="/line", format="folder", options={}, actor="tester"
     )
 
 
 def fill(workspace: Workspace, *found: NewImage) -> list[int]:
     """Import the images; their ids, in the order given."""
-    catalog.add_images(workspace, begin_import(workspace), found)
+    intake.add_images(workspace, begin_import(workspace), found)
     by_sha256 = {image.sha256: image.id for image in catalog.list_images(workspace)}
     return [by_sha256[image.sha256] for image in found]
 

@@ -1,6 +1,6 @@
 // One image large: preview first, then the whole; wheel or pinch zooms, dragging pans.
 
-import { addressOf, badgeOf, element, fetchCard, iconButton, showRows } from "../shared/dom.js";
+import { addressOf, badgeOf, element, fetchCard, iconButton, showRows, svg } from "../shared/dom.js";
 
 const MAX_ZOOM = 32;
 
@@ -11,7 +11,8 @@ export class Lightbox {
     this.at = -1;
     this.pointers = new Map();
     this.image = element("img", { class: "lq-large", alt: "", draggable: "false" });
-    this.stage = element("div", { class: "lq-large-stage" }, [this.image]);
+    this.boxes = svg("svg", { class: "lq-large lq-boxes", preserveAspectRatio: "xMidYMid meet", "aria-hidden": "true" });
+    this.stage = element("div", { class: "lq-large-stage" }, [this.image, this.boxes]);
     this.title = element("h2", { class: "lq-large-title" });
     this.badges = element("div", { class: "lq-badges" });
     this.rows = element("dl", { class: "lq-rows" });
@@ -20,6 +21,7 @@ export class Lightbox {
     this.similarButton = element("button", {
       type: "button", class: "lq-button", text: "Find similar", on: { click: () => onFindSimilar(this.items[this.at]) },
     });
+    this.boxesButton = element("button", { type: "button", class: "lq-button", text: "Boxes", on: { click: () => this.toggleBoxes() } });
     this.node = element("dialog", { class: "lq-lightbox", "aria-label": "Enlarged image" }, [
       this.stage,
       element("aside", { class: "lq-side" }, [
@@ -31,7 +33,7 @@ export class Lightbox {
           iconButton("close", "Close (Esc)", () => this.close(), { class: "lq-round" }),
         ]),
         this.title, this.badges, this.rows,
-        element("div", { class: "lq-side-actions" }, [this.selectButton, this.similarButton]),
+        element("div", { class: "lq-side-actions" }, [this.selectButton, this.similarButton, this.boxesButton]),
         element("p", { class: "lq-hint", text: "Wheel zooms, dragging pans, double click fits." }),
       ]),
     ]);
@@ -79,14 +81,17 @@ export class Lightbox {
     this.describe();
     this.fit();
     this.rows.replaceChildren();
+    this.draw({ boxes: [] });
     this.image.removeAttribute("data-full");
     this.image.src = addressOf(this.data.preview_url, item.id);
     this.image.dataset.id = item.id;
     this.onShow(item);
     const isShown = () => this.items[this.at]?.id === item.id;
-    fetchCard(this.data.card_url, item.id).then(({ rows }) => {
-      if (isShown()) showRows(this.rows, rows);
-    }, () => {}); // without its rows the image still shows
+    fetchCard(this.data.card_url, item.id).then((card) => {
+      if (!isShown()) return;
+      showRows(this.rows, card.rows);
+      this.draw(card);
+    }, () => {}); // without its rows and boxes the image still shows
     this.prefetch(this.items[this.at + 1]);
     const full = new Image();
     full.src = addressOf(this.data.image_url, item.id);
@@ -98,6 +103,27 @@ export class Lightbox {
     if (!isShown()) return;
     this.image.src = full.src;
     this.image.setAttribute("data-full", "");
+  }
+
+  /** Lays the boxes over the image: both fill the stage alike, whatever the screen's shape. */
+  draw({ size, boxes }) {
+    this.boxesButton.hidden = boxes.length === 0;
+    if (size) this.boxes.setAttribute("viewBox", `0 0 ${size[0]} ${size[1]}`);
+    this.boxes.replaceChildren(...boxes.map(({ label, x, y, width, height }) => {
+      const title = svg("title");
+      title.textContent = label;
+      return svg("rect", { x, y, width, height }, [title]);
+    }));
+    this.showBoxes(true);
+  }
+
+  showBoxes(isShown) {
+    this.boxes.toggleAttribute("data-hidden", !isShown);
+    this.boxesButton.setAttribute("aria-pressed", String(isShown));
+  }
+
+  toggleBoxes() {
+    this.showBoxes(this.boxes.hasAttribute("data-hidden"));
   }
 
   prefetch(item) {
@@ -130,6 +156,7 @@ export class Lightbox {
       "+": () => this.zoomAt(0, 0, 1.5),
       "-": () => this.zoomAt(0, 0, 1 / 1.5),
       0: () => this.fit(),
+      b: () => this.toggleBoxes(),
       x: () => this.data.selectable && this.toggle(),
     }[event.key];
     if (event.key !== "Tab") event.stopPropagation(); // no shortcut of the page behind
@@ -155,7 +182,7 @@ export class Lightbox {
 
   transform() {
     const { x, y, zoom } = this.view;
-    this.image.style.transform = `translate(${x}px, ${y}px) scale(${zoom})`;
+    for (const layer of [this.image, this.boxes]) layer.style.transform = `translate(${x}px, ${y}px) scale(${zoom})`;
     this.stage.toggleAttribute("data-zoomed", zoom > 1);
   }
 

@@ -4,6 +4,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.cli.looking import look_through
 from core.cli.parser import Commands, a_path, add_command, whole_number, wrong_usage
 from core.cli.session import Answer, Session, counted
 from core.errors import OperatorError
@@ -32,7 +33,30 @@ def add_commands(commands: Commands) -> None:
     )
     take_in.add_argument("--seed", type=whole_number(0), default=0, help="of the draw (default: 0)")
     take_in.add_argument(
+        "--group-by",
+        default="",
+        metavar="COLUMN|REGEX",
+        help="what tells shots of one thing, which no draw of splits divides: a column of the "
+        r"source, or a regular expression on the files' paths such as 'panel-\d+'",
+    )
+    take_in.add_argument(
+        "--crops",
+        choices=("whole", "boxes"),
+        default="whole",
+        help="take whole images (the default), or cut out each box that is drawn on them",
+    )
+    take_in.add_argument(
+        "--crop-margin",
+        type=float,
+        default=0.25,
+        metavar="SHARE",
+        help="margin around a box, a share of its longer side (default: 0.25)",
+    )
+    take_in.add_argument(
         "--reference", action="store_true", help="leave the files where they are: nothing is copied"
+    )
+    take_in.add_argument(
+        "--dry-run", action="store_true", help="only tell what the source holds; take nothing"
     )
 
     generate = add_command(
@@ -52,32 +76,37 @@ def add_commands(commands: Commands) -> None:
     export.add_argument("path", metavar="DIR", type=a_path, help="empty, or not there yet")
     export.add_argument(
         "--format",
-        choices=("folder", "csv", "parquet"),
+        choices=("folder", "csv", "parquet", "coco", "label-studio"),
         default="folder",
-        help="a folder a class (the default), or the images beside a table",
+        help="a folder a class (the default), or one folder of images beside a table or "
+        "annotations; parquet takes embeddings, maps and clusters along",
     )
 
 
 def import_images(session: Session, asked: Namespace) -> Answer:
     """Import; the workspace is made where there is none."""
     from core.images.importers import FORMATS
-    from core.images.splits import parse_ratios
+    from core.jobs.steps.import_images import check
 
-    with wrong_usage():
-        if asked.format not in ("auto", *FORMATS):
-            known = ", ".join(FORMATS)
-            raise ValueError(f"--format must be auto, {known}, got {asked.format!r}")
-        if asked.split not in ("auto", "keep"):
-            parse_ratios(asked.split)
-    if not asked.path.exists():  # looked at before a workspace is made for nothing
-        raise OperatorError(f"There is nothing at {asked.path}.", next_step="Check the path.")
     config = ImportImages(
         source=str(asked.path),
         format=asked.format,
         split=asked.split,
         seed=asked.seed,
         reference=asked.reference,
+        crops=asked.crops,
+        crop_margin=asked.crop_margin,
+        group_by=asked.group_by,
     )
+    with wrong_usage():
+        if asked.format not in ("auto", *FORMATS):
+            known = ", ".join(FORMATS)
+            raise ValueError(f"--format must be auto, {known}, got {asked.format!r}")
+        check(config)
+    if not asked.path.exists():  # looked at before a workspace is made for nothing
+        raise OperatorError(f"There is nothing at {asked.path}.", next_step="Check the path.")
+    if asked.dry_run:
+        return look_through(session.settings, asked.path, format=asked.format)
     workspace = session.open(create=True)
     return _taken_in(session.do(workspace, config))
 
@@ -92,7 +121,8 @@ def export_images(session: Session, asked: Namespace) -> Answer:
     """Export all images into a folder."""
     config = ExportImages(format=asked.format, target=str(asked.path))
     result = session.do(session.open(), config)
-    lines = [f"{result['n_exported']:,} images written to {result['folder']}."]
+    runs = f" with {result['n_runs']:,} runs" if result["n_runs"] else ""
+    lines = [f"{result['n_exported']:,} images{runs} written to {result['folder']}."]
     return Answer(result, "\n".join([*lines, *_listed("could not be read", result["missing"])]))
 
 
@@ -103,8 +133,18 @@ def _taken_in(result: Mapping[str, Any]) -> Answer:
         *_listed("refused", result["rejected"]),
         f"Classes now: {counted(result['classes'])}.",
         f"Splits now: {counted(result['splits'])}.",
+        *_near_duplicates(result["near_duplicates"]),
     ]
     return Answer(result, "\n".join(lines))
+
+
+def _near_duplicates(found: Mapping[str, int]) -> list[str]:
+    if not found["n_groups"]:
+        return []
+    text = f"{found['n_groups']:,} groups of images show the same thing (`duplicates` lists them)"
+    if found["n_straddling"]:
+        return [f"{text}; {found['n_straddling']:,} of them stand in several splits."]
+    return [f"{text}; none stands in several splits."]
 
 
 def _listed(what: str, files: Sequence[Mapping[str, str]]) -> list[str]:

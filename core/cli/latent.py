@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from argparse import ArgumentTypeError, Namespace
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli.parser import Commands, Parser, UsageError, add_command, whole_number, wrong_usage
@@ -29,6 +30,12 @@ def add_commands(commands: Commands) -> None:
     )
     embed.add_argument(
         "--backbone", choices=BACKBONES, default="resnet50", help="default: resnet50"
+    )
+    embed.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="a state dict of your own for this backbone (default: the first that is found)",
     )
     embed.add_argument(
         "--device",
@@ -81,15 +88,17 @@ def add_commands(commands: Commands) -> None:
 
 def embed_images(session: Session, asked: Namespace) -> Answer:
     """Embed every image that these weights have not seen."""
-    config = EmbedImages(backbone=asked.backbone, device=asked.device)
+    weights = str(asked.weights.expanduser().resolve()) if asked.weights else ""
+    config = EmbedImages(backbone=asked.backbone, device=asked.device, weights=weights)
     result = session.do(session.open(), config)
-    weights = result["weights"]
+    used = result["weights"]
+    found = f"{used['source']} {used['file']}" if used["file"] else used["source"]
     lines = [
         f"{result['run']}: {result['n_images']:,} images, {result['n_features']:,} features each; "
         f"{result['n_reused']:,} known already, {result['images_per_second']:.1f} images a second.",
-        f"Weights: {weights['backbone']}, {weights['source']}, sha256 {weights['sha256'][:16]}.",
+        f"Weights: {used['backbone']}, {found}, sha256 {used['sha256'][:16]}.",
     ]
-    return Answer(result, "\n".join([*lines, *filter(None, [weights["notice"]])]))
+    return Answer(result, "\n".join([*lines, *filter(None, [used["notice"]])]))
 
 
 def project_embedding(session: Session, asked: Namespace) -> Answer:

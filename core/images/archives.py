@@ -10,6 +10,7 @@ import stat
 import struct
 import unicodedata
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -49,7 +50,12 @@ class _Budget:
 
 
 def extract_zip(
-    source: Path | BinaryIO, into: Path, *, max_bytes: int, max_files: int = 500_000
+    source: Path | BinaryIO,
+    into: Path,
+    *,
+    max_bytes: int,
+    max_files: int = 500_000,
+    on_progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[Rejection, ...]:
     """Unpack a zip's files into a folder.
 
@@ -59,6 +65,8 @@ def extract_zip(
         max_bytes: most bytes that are written; an entry that would pass it is refused. What a
             refused entry wrote before it was found out counts as well.
         max_files: an archive with more entries is refused as a whole.
+        on_progress: told before each entry what share of the work is done, in [0, 1]; what it
+            raises ends the unpacking there.
 
     Returns:
         The entries that were not unpacked, each with its reason.
@@ -91,7 +99,7 @@ def extract_zip(
                 "Split it into several archives and import one after the other.",
             )
         into.mkdir(parents=True, exist_ok=True)
-        return _extract_entries(archive, entries, into, _Budget(max_bytes))
+        return _extract_entries(archive, entries, into, _Budget(max_bytes), on_progress)
 
 
 def content_root(folder: Path) -> Path:
@@ -118,10 +126,17 @@ def _is_wrapper(path: Path) -> bool:
 
 
 def _extract_entries(
-    archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], into: Path, budget: _Budget
+    archive: zipfile.ZipFile,
+    entries: list[zipfile.ZipInfo],
+    into: Path,
+    budget: _Budget,
+    on_progress: Callable[[float], None],
 ) -> tuple[Rejection, ...]:
     rejected: list[Rejection] = []
+    n_packed, n_read = sum(entry.compress_size for entry in entries), 0
     for entry in entries:
+        on_progress(min(n_read / max(n_packed, 1), 1.0))
+        n_read += entry.compress_size
         name = _entry_name(entry)
         if name.endswith("/"):
             continue

@@ -2,35 +2,12 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-MULTIPLE = "multiple"
-NOT_A_DEFECT = "not_a_defect"
+from core.annotations import Box
+from core.vocabulary import MULTIPLE, NOT_A_DEFECT
 
 # Half a pixel holds a defect of one pixel that was rounded on its way, and no slip of the mouse.
 MIN_SIDE_PX = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle drawn around one defect.
-
-    Coordinates are in pixels of the upright image, as `read_image` gives it with the EXIF
-    orientation applied, from its upper left corner: pixel column i spans i to i + 1.
-
-    Attributes:
-        label: what it shows, cleaned.
-        x: left edge.
-        y: upper edge.
-        width: to the right edge.
-        height: to the lower edge.
-    """
-
-    label: str
-    x: float
-    y: float
-    width: float
-    height: float
 
 
 def label_of_boxes(boxes: Iterable[Box]) -> str | None:

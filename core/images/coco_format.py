@@ -9,6 +9,9 @@ in `images` there, then by the end of its path in the whole folder, but never in
 Boxes are left and upper edge, width and height in pixels from 0; where there is none, a polygon's
 bounding box is taken. A region marked as a crowd is a box like any other: its class is there.
 
+COCO has boxes and no labels of whole images. An export from here carries them, and all else that an
+image was, in its entry's `lacquer`; boxes that were changed since count before it.
+
     Lin et al. (2014), "Microsoft COCO: Common Objects in Context",
     doi:10.1007/978-3-319-10602-1_48
 """
@@ -21,8 +24,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from core.annotations import Box
 from core.errors import OperatorError
-from core.images.boxes import Box
+from core.images.bookkeeping import same_boxes, with_bookkeeping
+from core.images.class_list import MAX_CLASSES
 from core.images.detection import (
     Annotation,
     ListedSplits,
@@ -32,10 +37,13 @@ from core.images.detection import (
     split_of_folders,
 )
 from core.images.json_items import iter_json_items
-from core.images.scanning import Scan
+from core.images.scanning import Candidate, Rejection, Scan
 from core.images.splits import split_named
 from core.images.tree import File, Tree, list_tree, peek_sidecars
-from core.vocabulary import printable
+from core.vocabulary import clean_label, printable
+
+BOOKKEEPING = "lacquer"  # of an image's entry
+CLASSES = "lacquer:classes"  # of a file: the classes in their order
 
 _N_FILES_TO_TELL = 20
 _BYTES_TO_TELL = 65_536
@@ -68,6 +76,7 @@ def scan_coco(root: Path) -> Scan:
     splits = ListedSplits(refusals)
     images = _Images(tree)
     annotations: dict[str, Annotation] = {}
+    exported = _Exported()
     files = [
         file
         for file in tree.sidecars
@@ -75,7 +84,7 @@ def scan_coco(root: Path) -> Scan:
     ]
     for file in files:
         split = _split_of_file(file.relative)
-        for image, annotation in _read_file(file, images, split, refusals).items():
+        for image, annotation in _read_file(file, images, split, refusals, exported).items():
             if image in annotations:
                 boxes = annotations[image].boxes + annotation.boxes
                 annotations[image] = replace(annotations[image], boxes=boxes)
@@ -83,7 +92,7 @@ def scan_coco(root: Path) -> Scan:
                 annotations[image] = annotation
             if split:
                 splits.put(image, split, source=file.relative)
-    return make_scan(
+    found = make_scan(
         "coco",
         root,
         tree,
@@ -92,6 +101,7 @@ def scan_coco(root: Path) -> Scan:
         refusals=refusals,
         read={file.relative for file in files},
     )
+    return _as_exported(found, exported) if exported.images else found
 
 
 def _is_coco_file(path: Path) -> bool:
@@ -117,16 +127,54 @@ def _split_of_file(relative: str) -> str | None:
 
 
 @dataclass
+class _Exported:
+    """What an export from here adds: each image's bookkeeping by relative path, and the classes."""
+
+    images: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    classes: dict[str, None] = field(default_factory=dict)
+
+
+def _as_exported(found: Scan, exported: _Exported) -> Scan:
+    candidates: list[Candidate] = []
+    rejected = list(found.rejected)
+    for candidate in found.candidates:
+        said = exported.images.get(candidate.relative)
+        restored, left_out = (candidate, []) if said is None else _restored(candidate, said)
+        candidates.append(restored)
+        rejected += [Rejection(candidate.relative, why) for why in left_out]
+    return replace(
+        found,
+        candidates=tuple(candidates),
+        rejected=tuple(rejected),
+        classes=tuple(exported.classes)[:MAX_CLASSES],
+    )
+
+
+def _restored(shown: Candidate, said: Mapping[str, Any]) -> tuple[Candidate, list[str]]:
+    """An image as it was exported; boxes that were changed since give it the label they imply."""
+    try:
+        label = clean_label(str(said.get("label") or ""))
+    except ValueError as error:
+        return shown, [str(error)]
+    restored, left_out = with_bookkeeping(replace(shown, label=label, boxes=()), said)
+    boxes = same_boxes(shown.boxes, restored.boxes)
+    if boxes != restored.boxes:
+        restored, left_out = with_bookkeeping(shown, said)
+    return replace(restored, boxes=boxes), left_out
+
+
+@dataclass
 class _Content:
     """What one file holds, by its own numbers: images, classes and what was drawn."""
 
     images: dict[Any, dict] = field(default_factory=dict)
     class_names: dict[Any, str] = field(default_factory=dict)
     drawn: list[tuple[Any, Any, Any, _Place]] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
 
 
 def _read_file(
-    file: File, images: "_Images", split: str | None, refusals: Refusals
+    file: File, images: "_Images", split: str | None, refusals: Refusals, exported: _Exported
 ) -> Mapping[str, Annotation]:
     """What one file says of each image, by the image's relative path.
 
@@ -134,10 +182,13 @@ def _read_file(
         OperatorError: the file is damaged.
     """
     content = _read_content(file, refusals)
+    exported.classes |= dict.fromkeys(content.classes)
     found: dict[Any, str] = {}
     for number, entry in content.images.items():
         try:
             found[number] = images.find(entry, file, split)
+            if isinstance(entry.get(BOOKKEEPING), dict):
+                exported.images[found[number]] = entry[BOOKKEEPING]
         except ValueError as error:
             refusals.add(file.relative, f"{_shown(entry.get('file_name'))}: {error}")
 
@@ -165,7 +216,7 @@ def _read_content(file: File, refusals: Refusals) -> _Content:
     content = _Content()
     try:
         for key, entry in iter_json_items(file.path):
-            if key in {"images", "categories", "annotations"}:
+            if key in {"images", "categories", "annotations", CLASSES}:
                 try:
                     _take(key, entry, content)
                 except ValueError as error:
@@ -185,6 +236,9 @@ def _take(key: str, entry: Any, content: _Content) -> None:
     Raises:
         ValueError: it is not made as it should be; says why in words for a person.
     """
+    if key == CLASSES:
+        content.classes.append(class_label(str(entry)))
+        return
     if not isinstance(entry, dict):
         raise ValueError("it is no object")
     if key == "annotations":
@@ -192,7 +246,7 @@ def _take(key: str, entry: Any, content: _Content) -> None:
         content.drawn.append((entry.get("id"), image, category, _place_of(entry)))
     elif key == "images":
         content.images[_number_of(entry, "id")] = {
-            name: entry.get(name) for name in ("file_name", "width", "height")
+            name: entry.get(name) for name in ("file_name", "width", "height", BOOKKEEPING)
         }
     else:
         content.class_names[_number_of(entry, "id")] = str(entry.get("name") or "")

@@ -5,18 +5,19 @@ out along their boxes they keep their pixels.
 """
 
 import math
-from dataclasses import replace
 
 from PIL import Image
 
-from core.images.boxes import Box, clip_box
-from core.images.scanning import Candidate
+from core.annotations import Box, Crop
+from core.images.boxes import clip_box
 
 # Around a speck of a few pixels a share of it would show nothing of the surface it lies on.
 MIN_MARGIN_PX = 8
 
 
-def crop_box(image: Image.Image, box: Box, *, margin: float) -> Image.Image:
+def crop_box(
+    image: Image.Image, box: Box, *, margin: float, source: str, source_sha256: str
+) -> tuple[Image.Image, Crop, Box]:
     """Cut a box out of its image, with a margin on all four sides.
 
     The margin is that share of the box's longer side, at least `MIN_MARGIN_PX`, and ends where the
@@ -26,46 +27,31 @@ def crop_box(image: Image.Image, box: Box, *, margin: float) -> Image.Image:
         image: the whole image, upright, as `read_image` gives it.
         box: in pixels of that image.
         margin: share of the box's longer side, 0 or more.
+        source: what the whole image is called.
+        source_sha256: hash of its file.
+
+    Returns:
+        The crop, where it lies in the whole image, and the box in pixels of the crop.
 
     Raises:
         ValueError: `margin` is negative or not finite, or the box lies outside the image.
     """
-    if not (math.isfinite(margin) and margin >= 0):
-        raise ValueError(f"margin must be 0 or more, got {margin}")
+    check_margin(margin)
     box = clip_box(box, image.size)
     margin_px = max(margin * max(box.width, box.height), MIN_MARGIN_PX)
-    return image.crop(
-        (
-            max(math.floor(box.x - margin_px), 0),
-            max(math.floor(box.y - margin_px), 0),
-            min(math.ceil(box.x + box.width + margin_px), image.width),
-            min(math.ceil(box.y + box.height + margin_px), image.height),
-        )
-    )
+    left, upper = max(math.floor(box.x - margin_px), 0), max(math.floor(box.y - margin_px), 0)
+    right = min(math.ceil(box.x + box.width + margin_px), image.width)
+    lower = min(math.ceil(box.y + box.height + margin_px), image.height)
+    place = Crop(source, source_sha256, left, upper, right - left, lower - upper)
+    inside = Box(box.label, box.x - left, box.y - upper, box.width, box.height)
+    return image.crop((left, upper, right, lower)), place, inside
 
 
-def crop_candidates(candidate: Candidate) -> list[Candidate]:
-    """One candidate for each box of an image, in the order of its boxes; none where it has none.
+def check_margin(margin: float) -> None:
+    """Refuse what is no margin.
 
-    Each keeps the image's path and split, has the box's label and that box alone, and is named as
-    if the image were a folder (`train/7.jpg/box-1.png`), a name that no file can have. Its
-    attributes say where it comes from: `crop_of` (the image's name) and `box_x`, `box_y`,
-    `box_width`, `box_height` in pixels of that image, upright and without the margin.
+    Raises:
+        ValueError: `margin` is negative or not finite.
     """
-    return [
-        replace(
-            candidate,
-            relative=f"{candidate.relative}/box-{number}.png",
-            label=box.label,
-            boxes=(box,),
-            attributes={
-                **candidate.attributes,
-                "crop_of": candidate.relative,
-                "box_x": box.x,
-                "box_y": box.y,
-                "box_width": box.width,
-                "box_height": box.height,
-            },
-        )
-        for number, box in enumerate(candidate.boxes, start=1)
-    ]
+    if not (math.isfinite(margin) and margin >= 0):
+        raise ValueError(f"margin must be 0 or more, got {margin}")

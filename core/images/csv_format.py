@@ -7,31 +7,41 @@ texts otherwise (dates and times, too). A column whose numbers start with zeros 
 split; attributes in which they differ are not the image's and are dropped. Comma, semicolon and tab
 separate; where a semicolon does, a decimal comma is understood. UTF-8, UTF-16 with a mark, and
 otherwise Latin-1 are read.
+
+A table that was exported from here has columns named `lacquer:…` behind the others, which bring an
+image back as it was; `classes.csv` beside it has the classes in their order.
 """
 
 import csv
 import io
 import math
-import os
-import posixpath
 import re
-import stat
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import OperatorError
-from core.images.scanning import NO_ATTRIBUTES, Candidate, Rejection, Scan, refusal_by_name
-from core.images.splits import split_named
-from core.vocabulary import SPLITS, clean_label, printable
+from core.images.bookkeeping import settled_attributes, with_bookkeeping
+from core.images.class_list import read_classes
+from core.images.csv_cells import is_number, unguarded
+from core.images.scanning import NO_ATTRIBUTES, Candidate, Rejection, Scan
+from core.images.table_columns import (
+    OWN_COLUMNS,
+    bookkeeping_of,
+    cell_text,
+    column_names,
+    is_bookkeeping,
+)
+from core.images.table_rows import ListedImages
+from core.vocabulary import printable
 
-MAX_TABLE_BYTES = 100_000_000
+MAX_TABLE_BYTES = 500_000_000  # exported with its bookkeeping, an image takes about 500
+
+# The longest cell: ten thousand boxes take a quarter of it. The module's own limit is 131,072.
+_MAX_CELL_CHARS = 4_000_000
 
 _DELIMITERS = (",", ";", "\t")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _LEADING_ZERO = re.compile(r"[+-]?0\d")
-_ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
 
 
 @dataclass(frozen=True)
@@ -40,10 +50,6 @@ class _Row:
 
     line: int
     cells: Mapping[str, str]
-
-
-class _RowRefused(Exception):
-    """Why one row of the table is not taken."""
 
 
 def has_path_column(table: Path) -> bool:
@@ -64,100 +70,48 @@ def scan_csv(table: Path) -> Scan:
     """
     root = table.parent
     columns, rows, rejected = _read_table(table)
+    is_exported = any(map(is_bookkeeping, columns))
     attributes = _attributes(columns, rows)
-    places = _Places(root)
-    candidates: dict[str, Candidate] = {}
-    first_line: dict[str, int] = {}
+    listed = ListedImages(root)
     for row, values in zip(rows, attributes, strict=True):
+        cells = row.cells
+        left_out: list[str] = []
         try:
-            candidate = _candidate(row, values, places)
-            earlier = candidates.get(candidate.relative)
-            if earlier is not None:
-                candidate = _merged(earlier, candidate, first_line[candidate.relative])
-        except (_RowRefused, ValueError) as refused:
-            rejected.append(Rejection(printable(row.cells["path"]), f"row {row.line}: {refused}"))
-        else:
-            candidates[candidate.relative] = candidate
-            first_line.setdefault(candidate.relative, row.line)
+            candidate = listed.find(
+                cells["path"],
+                label=cells.get("label", ""),
+                split=cells.get("split", ""),
+                attributes=values,
+            )
+            if is_exported:
+                candidate, left_out = _restored(candidate, row)
+            listed.add(candidate, row.line)
+        except ValueError as refused:
+            left_out = [str(refused)]
+        rejected += [
+            Rejection(printable(cells["path"]), f"row {row.line}: {why}") for why in left_out
+        ]
     return Scan(
         format="csv",
         root=root,
-        candidates=tuple(candidates.values()),
+        candidates=listed.candidates(),
         rejected=tuple(rejected),
         ignored=(),
+        classes=read_classes(root) if is_exported else (),
     )
 
 
-def _merged(earlier: Candidate, later: Candidate, line: int) -> Candidate:
-    """One candidate of two rows on one file: the attributes in which they agree."""
-    if (earlier.label, earlier.split) != (later.label, later.split):
-        raise _RowRefused(f"row {line} gives the same file another label or split")
-    agreed = {
-        column: value
-        for column, value in earlier.attributes.items()
-        if later.attributes.get(column) == value
-    }
-    return replace(earlier, attributes=agreed)
-
-
-def _candidate(row: _Row, attributes: Mapping[str, str | float], places: "_Places") -> Candidate:
-    relative = _relative_path(row.cells["path"])
-    if reason := refusal_by_name(relative):
-        raise _RowRefused(reason)
-    split_cell = row.cells.get("split", "")
-    split = split_named(split_cell)
-    if split_cell and split is None:
-        raise _RowRefused(f"{split_cell[:40]!r} is no split: use {', '.join(SPLITS)}")
-    label = clean_label(row.cells.get("label", ""))
-    return Candidate(places.file(relative), relative, label, split, attributes)
-
-
-def _relative_path(cell: str) -> str:
-    if not cell:
-        raise _RowRefused("the path is empty")
-    if not cell.isprintable() and any(unicodedata.category(c) in {"Cc", "Cs"} for c in cell):
-        if "\n" in cell:
-            raise _RowRefused("the path runs over several lines: a quote is not closed")
-        raise _RowRefused("the path has control characters")
-    if _ABSOLUTE.match(cell):
-        raise _RowRefused("the path is absolute; it must be relative to the table's folder")
-    relative = posixpath.normpath(cell.replace("\\", "/"))
-    if relative == ".." or relative.startswith("../"):
-        raise _RowRefused("the path leads out of the table's folder")
-    return relative
-
-
-class _Places:
-    """Finds files below a root, whatever links lie on the way; each folder is resolved once."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = os.path.realpath(root)
-        self._base = root
-        self._resolved: dict[str, str] = {}
-
-    def file(self, relative: str) -> Path:
-        folder, name = posixpath.split(relative)
-        try:
-            if folder not in self._resolved:
-                real_folder = os.path.realpath(self._base / folder)
-                self._check_inside(real_folder)
-                self._resolved[folder] = real_folder
-            path = f"{self._resolved[folder]}/{name}"
-            mode = os.lstat(path).st_mode
-            if stat.S_ISLNK(mode):
-                self._check_inside(os.path.realpath(path))
-                mode = os.stat(path).st_mode  # noqa: PTH116
-        except (FileNotFoundError, NotADirectoryError):
-            raise _RowRefused("the file is not there") from None
-        except OSError as error:
-            raise _RowRefused(f"the file cannot be reached ({error.strerror})") from error
-        if not stat.S_ISREG(mode):
-            raise _RowRefused("this is a folder" if stat.S_ISDIR(mode) else "this is not a file")
-        return self._base / relative
-
-    def _check_inside(self, real_path: str) -> None:
-        if os.path.commonpath([real_path, self.root]) != self.root:
-            raise _RowRefused("a symbolic link leads out of the table's folder")
+def _restored(shown: Candidate, row: _Row) -> tuple[Candidate, list[str]]:
+    """An image as it was exported, but for what was edited in the table since."""
+    restored, left_out = with_bookkeeping(shown, bookkeeping_of(row.cells))
+    exact = restored.attributes
+    texts = {name: row.cells[name] for name in shown.attributes if isinstance(exact.get(name), str)}
+    attributes = settled_attributes(
+        {**shown.attributes, **texts},
+        exact,
+        lambda name, value: name not in row.cells or row.cells[name] == cell_text(value).strip(),
+    )
+    return replace(restored, attributes=attributes or NO_ATTRIBUTES), left_out
 
 
 def _read_table(table: Path) -> tuple[list[str], list[_Row], list[Rejection]]:
@@ -188,7 +142,8 @@ def _read_table(table: Path) -> tuple[list[str], list[_Row], list[Rejection]]:
 
     records = _records(text, delimiter)
     _, header_cells = next(records)
-    columns = _column_names(header_cells or [])
+    columns = column_names(header_cells or [])
+    read_cells = _exported_cells if any(map(is_bookkeeping, columns)) else _cells
     rows: list[_Row] = []
     rejected: list[Rejection] = []
     for line, cells in records:
@@ -200,15 +155,28 @@ def _read_table(table: Path) -> tuple[list[str], list[_Row], list[Rejection]]:
                 rejected.append(Rejection(printable(cells[0]), f"row {line}: {excess}"))
             else:
                 padded = cells + [""] * (len(columns) - len(cells))
-                named = zip(columns, padded, strict=True)
-                rows.append(_Row(line, {column: cell.strip() for column, cell in named}))
+                rows.append(_Row(line, read_cells(columns, padded)))
     if delimiter == ";":
         rows = [_Row(row.line, _with_decimal_points(row.cells)) for row in rows]
     return columns, rows, rejected
 
 
+def _cells(columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+    return {column: cell.strip() for column, cell in zip(columns, cells, strict=True)}
+
+
+def _exported_cells(columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+    # Bookkeeping is taken to the letter: the name of a file may begin with a space.
+    texts = map(unguarded, cells)
+    return {
+        column: text if is_bookkeeping(column) else text.strip()
+        for column, text in zip(columns, texts, strict=True)
+    }
+
+
 def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str] | None]]:
     """Each record with the line it starts on; None for one that cannot be parsed."""
+    csv.field_size_limit(_MAX_CELL_CHARS)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     while True:
         line = reader.line_num + 1
@@ -238,28 +206,13 @@ def _delimiter(header: str) -> str | None:
     return None
 
 
-def _column_names(cells: Sequence[str]) -> list[str]:
-    """Names to show and to filter by: cleaned, never empty, each once; "Path" is `path`."""
-    names: list[str] = []
-    for position, cell in enumerate(cells, start=1):
-        collapsed = " ".join(unicodedata.normalize("NFC", cell).split())
-        name = "".join(c for c in collapsed if unicodedata.category(c) not in {"Cc", "Cs"})[:60]
-        if name.casefold() in {"path", "label", "split"}:
-            name = name.casefold()
-        name = name or f"column {position}"
-        unique, n = name, 1
-        while unique in names:
-            n += 1
-            unique = f"{name} ({n})"
-        names.append(unique)
-    return names
-
-
 def _with_decimal_points(cells: Mapping[str, str]) -> dict[str, str]:
     """Cells with "3,5" as "3.5", where that makes a number; paths and labels as they are."""
     return {
         column: cell.replace(",", ".")
-        if column not in {"path", "label", "split"} and _NUMBER.fullmatch(cell.replace(",", "."))
+        if column not in OWN_COLUMNS
+        and not is_bookkeeping(column)
+        and is_number(cell.replace(",", "."))
         else cell
         for column, cell in cells.items()
     }
@@ -267,7 +220,9 @@ def _with_decimal_points(cells: Mapping[str, str]) -> dict[str, str]:
 
 def _attributes(columns: Sequence[str], rows: Sequence[_Row]) -> list[Mapping[str, str | float]]:
     """Each row's further cells: a column is numeric where every cell with content is a number."""
-    extra = [column for column in columns if column not in {"path", "label", "split"}]
+    extra = [
+        column for column in columns if column not in OWN_COLUMNS and not is_bookkeeping(column)
+    ]
     numeric = {
         column
         for column in extra
@@ -285,8 +240,4 @@ def _attributes(columns: Sequence[str], rows: Sequence[_Row]) -> list[Mapping[st
 
 
 def _is_number(cell: str) -> bool:
-    return (
-        _NUMBER.fullmatch(cell) is not None
-        and _LEADING_ZERO.match(cell) is None
-        and math.isfinite(float(cell))
-    )
+    return is_number(cell) and _LEADING_ZERO.match(cell) is None and math.isfinite(float(cell))

@@ -16,7 +16,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.images.boxes import Box, clip_box, label_of_boxes
+from core.annotations import Box
+from core.images.boxes import clip_box, label_of_boxes
 from core.images.reading import ImageRejected, image_size
 from core.images.scanning import Candidate, Rejection, Scan
 from core.images.splits import split_named

@@ -1,7 +1,7 @@
 """JSON items: how is a file of any size read, an entry at a time?
 
 Annotation files reach gigabytes, and a parsed file takes ten times its size in memory. Of an object
-whose members are lists, as in COCO, only one item of one list is held here.
+whose members are lists, as in COCO, or of one list, as in Label Studio, only one item is held here.
 """
 
 import json
@@ -21,13 +21,19 @@ _SPACES = re.compile(r"[ \t\r\n]+")
 def iter_json_items(path: Path) -> Iterator[tuple[str, Any]]:
     """Each item of each list in a JSON object, with the list's key; other members are left out.
 
+    Where the file is one list itself, its items' key is empty.
+
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not one JSON object, is cut short, or an entry is too large; says why in
-            words for a person. What comes before has been given by then.
+        ValueError: it is no JSON object or list, is cut short, or an entry is too large; says why
+            in words for a person. What comes before has been given by then.
     """
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         reader = _Reader(file)
+        if reader.skip_if("["):
+            for item in _items(reader):
+                yield "", item
+            return
         reader.expect("{")
         if reader.skip_if("}"):
             return
@@ -36,14 +42,22 @@ def iter_json_items(path: Path) -> Iterator[tuple[str, Any]]:
             reader.expect(":")
             if not reader.skip_if("["):
                 reader.value()
-            elif not reader.skip_if("]"):
-                yield str(key), reader.value()
-                while reader.skip_if(","):
-                    yield str(key), reader.value()
-                reader.expect("]")
+            else:
+                for item in _items(reader):
+                    yield str(key), item
             if not reader.skip_if(","):
                 break
         reader.expect("}")
+
+
+def _items(reader: "_Reader") -> Iterator[Any]:
+    """The items of a list whose opening bracket has been read."""
+    if reader.skip_if("]"):
+        return
+    yield reader.value()
+    while reader.skip_if(","):
+        yield reader.value()
+    reader.expect("]")
 
 
 class _Reader:

@@ -1,10 +1,9 @@
 """Quality: which images are too dark, too bright, blank or blurred to judge a defect by?
 
 Every image is measured at one working size, so that the numbers of images of one camera compare.
-The measures colour the map; the flags fill the quality report.
+The measures colour the map and fill the quality report; `quality_flags` judges them.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,16 +17,6 @@ WORKING_SIDE_PX = 320
 
 _LEVELS = np.arange(256)
 _CLIPPED_LEVELS = 3  # sensors and JPEG rarely reach the very last level
-
-# Luma of a usable photograph stays well within these, also of dark paint or glossy sheet.
-TOO_DARK = 0.06
-TOO_BRIGHT = 0.94
-# Two grey levels' deviation: less than the sensor noise of a real photograph.
-NEARLY_UNIFORM = 0.016
-MOSTLY_CLIPPED = 0.5
-# 3.5 robust standard deviations: Iglewicz & Hoaglin (1993), "How to detect and handle outliers".
-BLURRED_Z = 3.5
-MIN_IMAGES_FOR_BLUR = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +42,8 @@ class QualityMeasure:
         log_scale: whether it spans orders of magnitude, so that colours follow its logarithm.
         direction: which end is worse.
         explanation: one line.
+        format: how one value is written.
+        resolution: values closer together than this are not told apart by a chart, on its axis.
     """
 
     name: str
@@ -61,15 +52,8 @@ class QualityMeasure:
     log_scale: bool
     direction: str
     explanation: str
-
-
-@dataclass(frozen=True, slots=True)
-class QualityFlag:
-    """One thing wrong with one image: its row in the table, a word for it, and why."""
-
-    row: int
-    flag: str
-    reason: str
+    format: str = "{:.3g}"
+    resolution: float = 0.001
 
 
 QUALITY_MEASURES = (
@@ -112,6 +96,7 @@ QUALITY_MEASURES = (
         log_scale=False,
         direction="higher is worse",
         explanation="Share of pixels so dark that no detail is left.",
+        format="{:.1%}",
     ),
     QualityMeasure(
         name="bright_share",
@@ -120,6 +105,30 @@ QUALITY_MEASURES = (
         log_scale=False,
         direction="higher is worse",
         explanation="Share of pixels so bright that no detail is left.",
+        format="{:.1%}",
+    ),
+)
+
+# Not measured in the pixels but known of every image that was taken in.
+SHAPE_MEASURES = (
+    QualityMeasure(
+        name="aspect_ratio",
+        title="Aspect ratio",
+        range=(0.0, None),
+        log_scale=False,
+        direction="unlike the others is worse",
+        explanation="Width over height: above 1 lies wide, below 1 stands tall.",
+        resolution=0.01,
+    ),
+    QualityMeasure(
+        name="shorter_side",
+        title="Shorter side",
+        range=(0.0, None),
+        log_scale=False,
+        direction="lower is worse",
+        explanation="Pixels along the shorter side of the image.",
+        format="{:,.0f} px",
+        resolution=1.0,
     ),
 )
 
@@ -146,51 +155,6 @@ def measure_quality(image: Image.Image) -> ImageQuality:
     )
 
 
-def flag_quality(table: Mapping[str, np.ndarray]) -> tuple[QualityFlag, ...]:
-    """Name the images that a person should look at before anything learns from them.
-
-    Darkness, brightness, blankness and clipping are judged by fixed thresholds. Blur is judged
-    against the other images, since how sharp an image can be depends on the surface: an image is
-    flagged where the logarithm of its sharpness lies `BLURRED_Z` robust standard deviations (from
-    the median absolute deviation) below the median. A set of fewer than `MIN_IMAGES_FOR_BLUR`
-    images says too little for that.
-
-    Args:
-        table: a float array (n_images,) for each measure of `ImageQuality`.
-
-    Returns:
-        The flags in the order of their rows; an image may have several.
-
-    Raises:
-        ValueError: the arrays differ in length.
-    """
-    columns = {measure.name: np.asarray(table[measure.name]) for measure in QUALITY_MEASURES}
-    if len({len(column) for column in columns.values()}) != 1:
-        lengths = {name: len(column) for name, column in columns.items()}
-        raise ValueError(f"the measures differ in length: {lengths}")
-
-    brightness, contrast = columns["brightness"], columns["contrast"]
-    dark, bright = columns["dark_share"], columns["bright_share"]
-    sharpness = columns["sharpness"]
-    uniform = contrast < NEARLY_UNIFORM
-    blurred = _far_below_others(np.log10(sharpness + 1.0)) & ~uniform
-    typical = float(np.median(sharpness)) if len(sharpness) else 0.0
-
-    flags = [
-        *_flags("too_dark", brightness < TOO_DARK, "mean brightness {:.3f}", brightness),
-        *_flags("too_bright", brightness > TOO_BRIGHT, "mean brightness {:.3f}", brightness),
-        *_flags("nearly_uniform", uniform, "contrast {:.4f}: hardly any structure", contrast),
-        *_flags("clipped_dark", dark > MOSTLY_CLIPPED, "{:.0%} of the pixels are black", dark),
-        *_flags(
-            "clipped_bright", bright > MOSTLY_CLIPPED, "{:.0%} of the pixels are white", bright
-        ),
-        *_flags(
-            "blurred", blurred, f"sharpness {{:.3g}}, where {typical:.3g} is typical", sharpness
-        ),
-    ]
-    return tuple(sorted(flags, key=lambda flag: flag.row))
-
-
 def _laplacian_variance(luma: np.ndarray) -> float:
     """Variance of the four-neighbour Laplacian of uint8 luma (height, width); 0 below 3 pixels."""
     if min(luma.shape) < 3:
@@ -212,19 +176,3 @@ def _saturation(image: Image.Image) -> float:
     weakest = ImageChops.darker(ImageChops.darker(red, green), blue)
     counts = np.array(ImageChops.subtract(strongest, weakest).histogram())
     return float(counts @ _LEVELS / (counts.sum() * 255))
-
-
-def _far_below_others(values: np.ndarray) -> np.ndarray:
-    """Whether each value lies `BLURRED_Z` robust standard deviations below the median."""
-    if len(values) < MIN_IMAGES_FOR_BLUR:
-        return np.zeros(len(values), dtype=bool)
-    median = np.median(values)
-    spread = 1.4826 * np.median(np.abs(values - median))  # equals the deviation of a normal
-    return values < median - BLURRED_Z * spread if spread > 0 else np.zeros(len(values), dtype=bool)
-
-
-def _flags(flag: str, is_flagged: np.ndarray, reason: str, values: np.ndarray) -> list[QualityFlag]:
-    return [
-        QualityFlag(int(row), flag, reason.format(values[row]))
-        for row in np.flatnonzero(is_flagged)
-    ]

@@ -7,8 +7,8 @@
     train/scratch/7_jpg.rf.0a1b….jpg                                            folders
 
 The export is read by the format of its layout. What Roboflow adds are versions: one photograph may
-stand in a split several times, turned and brightened. Its file name before `.rf.` becomes the
-attribute `photograph`, by which splits can be grouped.
+stand in a split several times, turned and brightened. Its file name before `.rf.` becomes its
+candidates' group, which no draw of splits divides.
 """
 
 import re
@@ -79,5 +79,4 @@ def _of_photograph(candidate: Candidate) -> Candidate:
     version = _VERSION.search(candidate.relative)
     if version is None:
         return candidate
-    photograph = f"{version[1]}.{version[2]}"
-    return replace(candidate, attributes={**candidate.attributes, "photograph": photograph})
+    return replace(candidate, group=f"{version[1]}.{version[2]}")

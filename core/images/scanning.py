@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
-from core.images.boxes import Box
-from core.images.reading import sniff_format
+from core.annotations import Box, Crop, Decision
+from core.images.signatures import sniff_format
 
 NO_ATTRIBUTES: Mapping[str, str | float] = MappingProxyType({})
 
@@ -45,6 +46,13 @@ class Candidate:
         split: one of `SPLITS`, or None where the source says nothing.
         attributes: further values of this image, such as line or shift: texts or numbers.
         boxes: around its defects, in pixels of the upright image and inside it.
+        name: what the image was called where it was exported from; `relative` where empty.
+        label_origin: whose word `label` is: `imported` (the source's), `human` or `automatic`.
+        decisions: what was said of it before, oldest first; `label` is what they come to.
+        excluded: left out of training.
+        queued: why it waits for an operator; empty where it does not.
+        group: shots of one thing share a group, which no draw divides; None where it stands alone.
+        crop: where it was cut out of another image, for one that was exported as a crop.
     """
 
     path: Path
@@ -53,6 +61,13 @@ class Candidate:
     split: str | None = None
     attributes: Mapping[str, str | float] = field(default_factory=lambda: NO_ATTRIBUTES)
     boxes: tuple[Box, ...] = ()
+    name: str = ""
+    label_origin: str = "imported"
+    decisions: tuple[Decision, ...] = ()
+    excluded: bool = False
+    queued: str = ""
+    group: str | None = None
+    crop: Crop | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,31 @@ class Rejection:
 
 
 @dataclass(frozen=True)
+class StoredRun:
+    """A finished computation as an export carries it: its facts, and where its arrays are.
+
+    Attributes:
+        file: the table with a row for each image.
+        id: what it was called where it was exported.
+        kind: `embedding`, `projection` or `clustering`.
+        parent_id: the id, there, of the run that it was computed from.
+        config: what was asked.
+        result: what came out.
+        actor: who asked.
+        version: of the step that computed it, where its id follows from it; else None.
+    """
+
+    file: Path
+    id: str
+    kind: str
+    parent_id: str | None
+    config: Mapping[str, Any]
+    result: Mapping[str, Any]
+    actor: str
+    version: int | None
+
+
+@dataclass(frozen=True)
 class Scan:
     """What a source holds, each part in the order of its paths (a table's: of its rows).
 
@@ -77,6 +117,8 @@ class Scan:
         rejected: what was offered and cannot be taken.
         ignored: relative paths of what is no image and claims to be none (sidecars, hidden files);
             a folder ends in a slash.
+        classes: their order, which fixes their colours, where the source is an export that says it.
+        runs: what was computed from these images, where the source brings it along.
     """
 
     format: str
@@ -84,6 +126,8 @@ class Scan:
     candidates: tuple[Candidate, ...]
     rejected: tuple[Rejection, ...]
     ignored: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+    runs: tuple[StoredRun, ...] = ()
 
 
 def is_hidden(name: str) -> bool:

@@ -68,8 +68,9 @@ def assign_splits(
     ratios: Mapping[str, float] = DEFAULT_RATIOS,
     seed: int,
     groups: Sequence[str] | None = None,
+    fixed: Sequence[str | None] | None = None,
 ) -> list[str]:
-    """Draw a split for every image, each label shared out by `ratios`.
+    """Draw a split for every image that has none, each label shared out by `ratios`.
 
     Algorithm: groups (single images where `groups` is None) are shuffled, the largest first, and
     each goes to the split that its labels lack most. Without groups this is the largest-remainder
@@ -77,30 +78,35 @@ def assign_splits(
     share. What a label leaves undecided goes to the split furthest below its overall share, so
     that tiny classes do not all fall into the same one.
 
+    A group with a fixed image follows it. Where its fixed images are in several splits, the group
+    leaks already: what was learned from, or chosen by, an earlier split of `SPLITS` is asked again
+    in a later one. Its other images then go to the earliest of them, which adds none to those
+    asked again.
+
     Args:
         labels: label of each image; None (no label) is shared out like a label of its own.
-        ratios: split -> weight; only splits with a positive weight are drawn. To split
-            calibration off validation, pass validation's labels with these two weights.
-        seed: the same seed, labels and groups give the same splits.
-        groups: name of each image's group; a group is never divided between splits.
+        ratios: split -> weight; only splits with a positive weight are drawn. The shares are of
+            all images, also the fixed ones.
+        seed: the same seed, labels, groups and fixed splits give the same splits.
+        groups: name of each image's group; no group is divided that `fixed` does not divide.
+        fixed: split that an image has already and keeps; None for those to be drawn.
 
     Returns:
         A split for each image.
 
     Raises:
         ValueError: an unknown split, a weight that is negative or not finite, no positive weight,
-            or `groups` of another length than `labels`.
+            or `groups` or `fixed` of another length than `labels`.
     """
     shares = {split: share for split, share in _shares(ratios).items() if share > 0}
-    if groups is not None and len(groups) != len(labels):
-        raise ValueError(f"groups has {len(groups)} entries for {len(labels)} labels")
+    if fixed is not None:
+        _check_splits("fixed", fixed, len(labels))
+    members = _members(groups, len(labels))
+    order = np.random.default_rng(seed).permutation(len(members))
+    largest_first = sorted((members[i] for i in order), key=len, reverse=True)
 
-    members: dict[object, list[int]] = defaultdict(list)
-    for row, group in enumerate(range(len(labels)) if groups is None else groups):
-        members[group].append(row)
-    shuffled = list(members.values())
-    order = np.random.default_rng(seed).permutation(len(shuffled))
-    largest_first = sorted((shuffled[i] for i in order), key=len, reverse=True)
+    assigned: list[str | None] = [None] * len(labels) if fixed is None else list(fixed)
+    undecided = [rows for rows in largest_first if not _follow_fixed(rows, assigned)]
 
     n_of_label = Counter(labels)
     lacking = {
@@ -108,9 +114,12 @@ def assign_splits(
         for split, share in shares.items()
     }
     lacking_overall = {split: len(labels) * share for split, share in shares.items()}
+    for label, split in zip(labels, assigned, strict=True):
+        if split in shares:
+            lacking[split][label] -= 1
+            lacking_overall[split] -= 1
 
-    assigned = [""] * len(labels)
-    for rows in largest_first:
+    for rows in undecided:
         counts = Counter(labels[row] for row in rows)
         need: dict[str, tuple[float, float]] = {}
         for split in shares:
@@ -122,7 +131,85 @@ def assign_splits(
         for label, n in counts.items():
             lacking[chosen][label] -= n
         lacking_overall[chosen] -= len(rows)
-    return assigned
+    return [split for split in assigned if split is not None]  # all are
+
+
+def split_off_calibration(
+    labels: Sequence[str | None],
+    splits: Sequence[str | None],
+    groups: Sequence[str] | None = None,
+    *,
+    share: float = 0.5,
+    seed: int,
+) -> list[str | None]:
+    """Move a part of validation into calibration, where the source brings none.
+
+    It is drawn as by `assign_splits`: each label shared out, no group divided. A group that has an
+    image in another split stays where it is, for thresholds must not be set on what was trained on.
+
+    Args:
+        labels: label of each image.
+        splits: split of each image; None for images without one.
+        groups: name of each image's group.
+        share: of validation's images to move, in (0, 1).
+        seed: the same seed, labels, splits and groups move the same images.
+
+    Returns:
+        A split for each image: the one it had, or calibration instead of validation.
+
+    Raises:
+        ValueError: `share` is out of its range, a split is unknown, or the lengths differ.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share must lie in (0, 1), got {share}")
+    _check_splits("splits", splits, len(labels))
+    validation = [row for row, split in enumerate(splits) if split == "validation"]
+    stays = {
+        row
+        for rows in _members(groups, len(labels))
+        if any(splits[row] not in ("validation", None) for row in rows)
+        for row in rows
+    }
+    drawn = assign_splits(
+        [labels[row] for row in validation],
+        ratios={"validation": 1 - share, "calibration": share},
+        seed=seed,
+        groups=None if groups is None else [groups[row] for row in validation],
+        fixed=["validation" if row in stays else None for row in validation],
+    )
+    moved = dict(zip(validation, drawn, strict=True))
+    return [moved.get(row, split) for row, split in enumerate(splits)]
+
+
+def _members(groups: Sequence[str] | None, n_images: int) -> list[list[int]]:
+    """Rows of each group, in the order of their first; of each image where there are no groups."""
+    if groups is None:
+        return [[row] for row in range(n_images)]
+    if len(groups) != n_images:
+        raise ValueError(f"groups has {len(groups)} entries for {n_images} labels")
+    members: dict[str, list[int]] = defaultdict(list)
+    for row, group in enumerate(groups):
+        members[group].append(row)
+    return list(members.values())
+
+
+def _follow_fixed(rows: Sequence[int], assigned: list[str | None]) -> bool:
+    """Give a group's undecided images the earliest split of its others; False if all are free."""
+    decided = {assigned[row] for row in rows}
+    earliest = next((split for split in SPLITS if split in decided), None)
+    if earliest is None:
+        return False
+    for row in rows:
+        assigned[row] = assigned[row] or earliest
+    return True
+
+
+def _check_splits(name: str, splits: Sequence[str | None], n_images: int) -> None:
+    if len(splits) != n_images:
+        raise ValueError(f"{name} has {len(splits)} entries for {n_images} labels")
+    unknown = sorted({split for split in splits if split is not None} - set(SPLITS))
+    if unknown:
+        raise ValueError(f"splits are {', '.join(SPLITS)}, got {unknown[0]!r}")
 
 
 def _shares(ratios: Mapping[str, float]) -> dict[str, float]:

@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-from core.images.boxes import Box
+from core.annotations import Box
 from core.images.detection import (
     MAX_LIST_BYTES,
     Annotation,

@@ -16,8 +16,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from core.annotations import Box
 from core.errors import OperatorError
-from core.images.boxes import Box
 from core.images.data_yaml import Value, read_data_yaml
 from core.images.detection import (
     MAX_ANNOTATION_BYTES,

@@ -18,6 +18,29 @@ class JobConfig:
 
 
 @dataclass(frozen=True)
+class LookThrough(JobConfig):
+    """See what a source holds before anything of it is taken.
+
+    Attributes:
+        source: path of the folder, table or zip.
+        format: `auto`, or the name of an importer.
+        within: the folder that the source must lie in; empty where any will do.
+        shown_as: what to call the source; the path where empty.
+        is_upload: the source is an upload, which waits for an import or to be discarded.
+    """
+
+    kind = "look_through"
+    title = "Look through a source"
+    lane = "interactive"
+
+    source: str
+    format: str = "auto"
+    within: str = ""
+    shown_as: str = ""
+    is_upload: bool = False
+
+
+@dataclass(frozen=True)
 class ImportImages(JobConfig):
     """Take images in from a folder or a CSV on this machine, or from an uploaded archive.
 
@@ -28,8 +51,12 @@ class ImportImages(JobConfig):
             `train/validation/calibration/test` such as `60/15/10/15` to draw.
         seed: of the draw.
         reference: leave files where they are instead of copying them in.
+        crops: `whole` takes every image as it is, `boxes` cuts out each box that is drawn on it.
+        crop_margin: margin around a box, a share of its longer side, 0 or more.
+        group_by: what tells shots of one thing: a column of the source, or a regular expression
+            on the files' paths; empty for what the source itself says.
         shown_as: what to call the source; the path where empty.
-        is_upload: the source is an upload that is to be deleted when it has been taken in.
+        within: a folder that the source must lie in, links followed; empty for anywhere.
     """
 
     kind = "import"
@@ -40,8 +67,19 @@ class ImportImages(JobConfig):
     split: str = "auto"
     seed: int = 0
     reference: bool = False
+    crops: str = "whole"
+    crop_margin: float = 0.25
+    group_by: str = ""
     shown_as: str = ""
-    is_upload: bool = False
+    within: str = ""
+
+
+@dataclass(frozen=True)
+class FindNearDuplicates(JobConfig):
+    """Find images that show the same thing, among all of the workspace."""
+
+    kind = "find_near_duplicates"
+    title = "Find near-duplicates"
 
 
 @dataclass(frozen=True)
@@ -64,13 +102,21 @@ class GenerateImages(JobConfig):
 
 @dataclass(frozen=True)
 class EmbedImages(JobConfig):
-    """Compute the features of every image that has none by these weights."""
+    """Compute the features of every image that has none by these weights.
+
+    Attributes:
+        backbone: a name of the registry.
+        device: `auto`, or a name that torch knows.
+        weights: the user's own: the name of a file in the workspace's folder `weights`, or a whole
+            path; empty for the first that is found in the usual order.
+    """
 
     kind = "embed"
     title = "Embed images"
 
     backbone: str = "resnet50"
     device: str = "auto"
+    weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,9 +162,11 @@ class CheckFiles(JobConfig):
 
 @dataclass(frozen=True)
 class ExportImages(JobConfig):
-    """Write images and labels out: `folder` (a folder a class), `csv` or `parquet`.
+    """Write images out with all that is known of them, for other tools and to be imported again.
 
     Attributes:
+        format: `folder` (a folder a class), `csv`, `parquet` (with embeddings, maps and clusters),
+            `coco` or `label-studio`.
         target: folder to write to; empty writes an archive to the workspace's `exports`.
     """
 

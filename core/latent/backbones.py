@@ -6,8 +6,10 @@ below it load torch and torchvision when they are called.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from core.latent.torch_setup import import_torchvision
 
@@ -22,14 +24,21 @@ class Backbone:
     Attributes:
         name: how it is called here, on the command line and in file names of weights.
         title: how a page calls it.
-        builder: torchvision's function that builds it.
+        builder: torchvision's name of the model, and its function that builds it.
         weights: member of torchvision's weights enumerations that it is published with.
         n_features: length of its penultimate feature vector.
         input_size_px: side of the square that the whole image is resized to.
         head: dotted name of its last linear layer; an identity in its place leaves the penultimate
             features, a new linear layer makes a classifier.
         last_block: prefixes of the parameters that `last_block` fine-tuning trains besides the
-            head; everything before the first of them stays as it is.
+            head; every layer that runs before the first of them stays as it is, and none that
+            stays runs after it.
+        interpolation: Pillow's name of the filter that its training images were resized with.
+        built_by: `module:class` of ours, where torchvision's builder makes more than the features
+            need.
+        unused: prefixes of the keys in its weights files that belong to parts not built here.
+        old_names: (pattern, replacement) of the keys that older files of weights name otherwise;
+            torchvision's own loading translates the same ones.
     """
 
     name: str
@@ -40,6 +49,10 @@ class Backbone:
     input_size_px: int
     head: str
     last_block: tuple[str, ...]
+    interpolation: str = "bilinear"
+    built_by: str = ""
+    unused: tuple[str, ...] = ()
+    old_names: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,10 +75,14 @@ class Preprocessing:
     interpolation: str
 
 
-# IMAGENET1K_V1 throughout: the weights of the paper's recipe, and the better frozen features. The
-# V2 weights of ResNet-50 and MobileNet-V2 were trained with label smoothing and mixup, which raise
-# ImageNet accuracy and make the penultimate features transfer worse (Kornblith et al. 2021, "Why do
-# better loss functions lead to less transferable features?").
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+# IMAGENET1K_V1 for every classifier: the weights of the paper's recipe, and the better frozen
+# features. The V2 weights of ResNet-50 and MobileNet-V2 were trained with label smoothing and
+# mixup, which raise ImageNet accuracy and make the penultimate features transfer worse (Kornblith
+# et al. 2021, "Why do better loss functions lead to less transferable features?"). Of the
+# transformers and ConvNeXt nothing older than such a recipe is published.
 BACKBONES = {
     backbone.name: backbone
     for backbone in (
@@ -109,6 +126,75 @@ BACKBONES = {
             head="classifier.6",
             last_block=("features.24", "features.26", "features.28", "classifier"),
         ),
+        Backbone(
+            name="resnet18",
+            title="ResNet-18",
+            builder="resnet18",
+            weights="ResNet18_Weights.IMAGENET1K_V1",
+            n_features=512,
+            input_size_px=224,
+            head="fc",
+            last_block=("layer4",),
+        ),
+        Backbone(
+            name="efficientnet_b0",
+            title="EfficientNet-B0",
+            builder="efficientnet_b0",
+            weights="EfficientNet_B0_Weights.IMAGENET1K_V1",
+            n_features=1280,
+            input_size_px=224,
+            head="classifier.1",
+            last_block=("features.7", "features.8"),
+            interpolation="bicubic",
+        ),
+        Backbone(
+            name="convnext_tiny",
+            title="ConvNeXt-Tiny",
+            builder="convnext_tiny",
+            weights="ConvNeXt_Tiny_Weights.IMAGENET1K_V1",
+            n_features=768,
+            input_size_px=224,
+            head="classifier.2",
+            last_block=("features.7", "classifier"),
+        ),
+        Backbone(
+            name="vit_b_16",
+            title="ViT-B/16",
+            builder="vit_b_16",
+            weights="ViT_B_16_Weights.IMAGENET1K_V1",
+            n_features=768,
+            input_size_px=224,
+            head="heads.head",
+            last_block=("encoder.layers.encoder_layer_11", "encoder.ln"),
+            old_names=((r"\.mlp\.linear_1\.", ".mlp.0."), (r"\.mlp\.linear_2\.", ".mlp.3.")),
+        ),
+        Backbone(
+            name="swin_t",
+            title="Swin-T",
+            builder="swin_t",
+            weights="Swin_T_Weights.IMAGENET1K_V1",
+            n_features=768,
+            input_size_px=224,
+            head="head",
+            last_block=("features.7", "norm"),
+            interpolation="bicubic",
+        ),
+        # Published for a shorter side of 800; see `core.latent.feature_pyramid` for the size here.
+        Backbone(
+            name="fasterrcnn_resnet50_fpn",
+            title="Faster R-CNN's feature pyramid",
+            builder="fasterrcnn_resnet50_fpn",
+            weights="FasterRCNN_ResNet50_FPN_Weights.COCO_V1",
+            n_features=1024,
+            input_size_px=448,
+            head="head",
+            last_block=("backbone.body.layer4", "backbone.fpn"),
+            built_by="core.latent.feature_pyramid:FeaturePyramid",
+            unused=("rpn.", "roi_heads."),
+            old_names=(
+                (r"\.fpn\.(inner|layer)_blocks\.(\d)\.(weight|bias)$", r".fpn.\1_blocks.\2.0.\3"),
+            ),
+        ),
     )
 }
 
@@ -130,26 +216,32 @@ def build_network(backbone: Backbone) -> nn.Module:
     """The untrained network, its head replaced by an identity: (n, 3, h, w) → (n, n_features)."""
     from torch import nn
 
-    network = import_torchvision().models.get_model(backbone.builder, weights=None)
+    if backbone.built_by:
+        module, _, network_class = backbone.built_by.partition(":")
+        network = getattr(import_module(module), network_class)()
+    else:
+        network = import_torchvision().models.get_model(backbone.builder, weights=None)
     network.set_submodule(backbone.head, nn.Identity())
     return network
 
 
 def published_url(backbone: Backbone) -> str:
     """Where torchvision publishes the weights; the file's name ends in its hash's first digits."""
-    return str(_published_weights(backbone).url)
+    return str(import_torchvision().models.get_weight(backbone.weights).url)
 
 
 def load_preprocessing(backbone: Backbone) -> Preprocessing:
     """The input that the published weights were trained for, less their centre crop."""
-    preset = _published_weights(backbone).transforms()
     return Preprocessing(
-        size_px=preset.crop_size[0],
-        mean=tuple(preset.mean),
-        std=tuple(preset.std),
-        interpolation=preset.interpolation.value,
+        size_px=backbone.input_size_px,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        interpolation=backbone.interpolation,
     )
 
 
-def _published_weights(backbone: Backbone) -> Any:
-    return import_torchvision().models.get_weight(backbone.weights)
+def current_names(backbone: Backbone, key: str) -> str:
+    """The name that a key of an older weights file has in the network that is built now."""
+    for pattern, replacement in backbone.old_names:
+        key = re.sub(pattern, replacement, key)
+    return key

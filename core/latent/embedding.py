@@ -44,9 +44,11 @@ log = logging.getLogger(__name__)
 CHUNK_ROWS = 512
 MIN_COSINE = 0.999
 
-# A batch on the CPU should stay near its caches; an accelerator needs more to be busy.
+# A batch on the CPU should stay near its caches; an accelerator needs more to be busy. Both are of
+# images of 224 px; of larger ones, as many as have no more pixels.
 _BATCH_SIZE_CPU = 16
 _BATCH_SIZE_ACCELERATOR = 128
+_BATCH_OF_PX = 224
 
 # Each worker holds the activations of a batch: two maps of 0.2 GB for VGG16 in float32.
 _MAX_WORKERS = 8
@@ -233,7 +235,7 @@ def embed_images(
         ValueError: `batch_size` or `n_workers` is out of range.
     """
     if batch_size is None:
-        batch_size = _BATCH_SIZE_CPU if extractor.device == "cpu" else _BATCH_SIZE_ACCELERATOR
+        batch_size = _default_batch_size(extractor)
     if n_workers is None:
         n_workers = default_workers()
     if not 1 <= batch_size <= CHUNK_ROWS:
@@ -372,6 +374,12 @@ def _fused(network: nn.Module) -> nn.Module:
     traced.delete_all_unused_submodules()
     traced.recompile()
     return traced
+
+
+def _default_batch_size(extractor: FeatureExtractor) -> int:
+    most = _BATCH_SIZE_CPU if extractor.device == "cpu" else _BATCH_SIZE_ACCELERATOR
+    size = extractor.preprocessing.size_px
+    return max(1, min(most, most * _BATCH_OF_PX**2 // size**2))
 
 
 def _embedded_batches(

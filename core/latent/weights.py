@@ -1,9 +1,13 @@
 """Which weights does a backbone run with, and where do they come from?
 
-`resolve_weights` looks in this order: a file the user placed, torch's own cache, torchvision's
-download, and at last a seeded random network, always with a notice. What was asked for and what
-was found are both recorded, the weights by their sha256. Nothing is ever unpickled: state dicts
-load with `weights_only=True` or from safetensors.
+`resolve_weights` looks in this order: the file that is asked for, a file the user placed, torch's
+own cache, torchvision's download, and at last a seeded random network, always with a notice. What
+was asked for and what was found are both recorded, the weights by their sha256. Nothing is ever
+unpickled: state dicts load with `weights_only=True` or from safetensors.
+
+A user's own file may hold the state dict bare, as an entry of a checkpoint, and with the names that
+a wrapper puts before those of the network (data parallel training, a training framework, a compiled
+model, a model of one's own that has the network as its `backbone`).
 """
 
 from __future__ import annotations
@@ -14,17 +18,19 @@ import os
 import pickle
 import re
 import urllib.request
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlparse
 
 from core.errors import OperatorError
 from core.latent.backbones import (
     Backbone,
     build_network,
+    current_names,
     get_backbone,
     published_url,
 )
@@ -39,6 +45,8 @@ log = logging.getLogger(__name__)
 Source = Literal["file", "cache", "download", "random"]
 
 _SUFFIXES = (".pth", ".pt", ".safetensors")
+_ENTRIES = ("state_dict", "model", "model_state_dict")  # of a checkpoint, that hold a state dict
+_WRAPPERS = re.compile(r"((module|model|net|backbone|_orig_mod)\.)*")
 _DOWNLOAD_BLOCK_BYTES = 1 << 20
 
 
@@ -68,6 +76,7 @@ class ResolvedWeights:
 def resolve_weights(
     backbone: str,
     *,
+    file: Path | None = None,
     weights_dirs: Sequence[Path] = (),
     cache_dir: Path | None = None,
     offline: bool = False,
@@ -83,6 +92,7 @@ def resolve_weights(
 
     Args:
         backbone: a name of the registry.
+        file: the user's own weights, whatever their name; nothing else is looked at then.
         weights_dirs: folders the user places weights in, searched in this order.
         cache_dir: where published weights are kept; torch's own cache if None.
         offline: never download.
@@ -92,13 +102,18 @@ def resolve_weights(
 
     Raises:
         ValueError: there is no such backbone.
-        OperatorError: a file the user placed cannot be read, or does not fit the backbone.
+        OperatorError: a file the user placed or asks for is not there, cannot be read, or does
+            not fit the backbone.
     """
     entry = get_backbone(backbone)
-    placed = _find_placed(entry, weights_dirs)
-    if placed is not None:
-        read_state_dict(placed, entry)
-        return _resolved(entry, "file", placed)
+    if file is not None and not file.is_file():
+        raise OperatorError(
+            f"There is no weights file {file}.", next_step="Check its name and where it lies."
+        )
+    own = file or _find_placed(entry, weights_dirs)
+    if own is not None:
+        read_state_dict(own, entry)
+        return _resolved(entry, "file", own)
 
     url = published_url(entry)
     cached = (cache_dir or _torch_cache()) / PurePosixPath(urlparse(url).path).name
@@ -150,21 +165,56 @@ def read_state_dict(path: Path, backbone: Backbone) -> dict[str, torch.Tensor]:
     """
     import torch
 
-    state = _read_tensors(path)
     with torch.device("meta"):
         expected = build_network(backbone).state_dict()
-    for key, tensor in expected.items():
-        if key not in state and key.endswith("num_batches_tracked"):
-            state[key] = torch.zeros((), dtype=torch.int64)  # counts training steps: unused here
+    state = {
+        current_names(backbone, key): tensor
+        for key, tensor in _without_wrapper(_read_tensors(path), path, backbone, expected).items()
+    }
+    fitting = {}
+    for key, wanted in expected.items():
+        if key.endswith("num_batches_tracked"):  # counts training steps: unused here
+            state[key] = torch.zeros((), dtype=torch.int64)
         if key not in state:
             raise _misfit(path, backbone, f"{key} is missing")
-        if state[key].shape != tensor.shape:
-            found, wanted = tuple(state[key].shape), tuple(tensor.shape)
-            raise _misfit(path, backbone, f"{key} is {found}, expected {wanted}")
+        found = state[key]
+        if found.shape != wanted.shape:
+            shapes = f"{tuple(found.shape)}, expected {tuple(wanted.shape)}"
+            raise _misfit(path, backbone, f"{key} is {shapes}")
+        if found.is_floating_point() != wanted.is_floating_point():
+            raise _misfit(path, backbone, f"{key} holds {found.dtype}, expected {wanted.dtype}")
+        fitting[key] = found.to(wanted.dtype)
+        if not fitting[key].isfinite().all():
+            raise _misfit(path, backbone, f"{key} holds values that are not finite")
+    not_used = (f"{backbone.head}.", *backbone.unused)
     for key in state:
-        if key not in expected and not key.startswith(f"{backbone.head}."):
+        if key not in expected and not key.startswith(not_used):
             raise _misfit(path, backbone, f"{key} is unknown")
-    return {key: state[key].to(tensor.dtype) for key, tensor in expected.items()}
+    return fitting
+
+
+def _without_wrapper(
+    state: dict[str, torch.Tensor],
+    path: Path,
+    backbone: Backbone,
+    expected: Mapping[str, torch.Tensor],
+) -> dict[str, torch.Tensor]:
+    """The network's own part of a state dict, under the network's own names.
+
+    What stands beside a wrapped network, such as a head or a loss of the user's, is not used.
+    """
+    first = next(iter(expected))
+    before = [key.removesuffix(first) for key in state if key.endswith(first)]
+    wrappers = [wrapper for wrapper in before if _WRAPPERS.fullmatch(wrapper)]
+    if len(wrappers) > 1:
+        keys = " and ".join(wrapper + first for wrapper in wrappers[:2])
+        raise _misfit(path, backbone, f"It holds more than one such network: {keys}")
+    wrapper = wrappers[0] if wrappers else ""
+    return {
+        key.removeprefix(wrapper): tensor
+        for key, tensor in state.items()
+        if key.startswith(wrapper)
+    }
 
 
 def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -172,20 +222,44 @@ def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    content: Any
     try:
         if path.suffix.lower() == ".safetensors":
-            state = load_file(path)
+            content = load_file(path)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            if _is_packed(path):
+                raise _unreadable(path, "It unpacks to more than it is: weights are never packed.")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
         raise _unreadable(path, str(error)) from error
-    except (pickle.UnpicklingError, SafetensorError) as error:
+    except (pickle.UnpicklingError, SafetensorError, zipfile.BadZipFile) as error:
         raise _unreadable(path, "It is damaged or holds more than tensors.") from error
-    if not isinstance(state, Mapping) or not all(
-        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
+    if isinstance(content, Mapping):
+        entries = [content[name] for name in _ENTRIES if isinstance(content.get(name), Mapping)]
+        content = entries[0] if entries else content
+    if not isinstance(content, Mapping) or not all(
+        isinstance(key, str) and _is_plain_tensor(value) for key, value in content.items()
     ):
         raise _unreadable(path, "It holds no state dict: a mapping of names to tensors.")
-    return dict(state)
+    return dict(content)
+
+
+def _is_packed(path: Path) -> bool:
+    """Whether a file is an archive that takes more memory than disk; torch's own never does."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size
+
+
+def _is_plain_tensor(value: object) -> bool:
+    import torch
+
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+    )
 
 
 def _unreadable(path: Path, detail: str) -> OperatorError:
@@ -201,22 +275,26 @@ def _misfit(path: Path, backbone: Backbone, detail: str) -> OperatorError:
     return OperatorError(
         f"The weights file {path.name} does not fit {backbone.title}.",
         f"{detail}.",
-        "Rename it after the network it belongs to, or remove it.",
+        "Choose the network that it belongs to; a file that is found by its name has to be renamed "
+        "or removed.",
     )
 
 
 def _find_placed(backbone: Backbone, folders: Sequence[Path]) -> Path | None:
     """The first file named after the backbone, and not after one whose name holds the backbone's.
 
-    "wide_resnet50_2.pth" and "vgg16_bn.pth" are no weights of resnet50 and vgg16: the longest name
-    of a torchvision model within the file's name decides.
+    "wide_resnet50_2.pth" and "vgg16_bn.pth" are no weights of resnet50 and vgg16: what stands
+    before the first hyphen decides where it is the name of a torchvision model, else the longest
+    such name within the file's name.
     """
     builders = sorted(import_torchvision().models.list_models(), key=len, reverse=True)
     for folder in folders:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if path.suffix.lower() in _SUFFIXES and path.is_file():
                 stem = path.stem.lower()
-                if next((name for name in builders if name in stem), None) == backbone.builder:
+                begins = stem.partition("-")[0]
+                within = begins if begins in builders else stem
+                if next((name for name in builders if name in within), None) == backbone.builder:
                     return path
     return None
 
@@ -316,12 +394,13 @@ def _random_network(backbone: Backbone, *, seed: int) -> nn.Module:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = build_network(backbone)
+        network = build_network(backbone).eval()
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = None  # the mean over all batches: here of the only one
+                module.train()
         with torch.no_grad():
-            network.train()(_noise_images(4, backbone.input_size_px))
+            network(_noise_images(4, backbone.input_size_px))
     return network
 
 

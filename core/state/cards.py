@@ -1,11 +1,15 @@
 """What is known of one image, in the few lines that a hover card has room for."""
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from core.annotations import Box
 from core.errors import OperatorError
-from core.state import catalog, colourings, runs
+from core.state import annotations, catalog, colourings, runs
 from core.state.workspace import Workspace
 
 _ORIGINS = {"human": " (by a person)", "automatic": " (by a model)"}
@@ -18,7 +22,7 @@ def describe_image(
     projection: str | None = None,
     colouring: str | None = None,
 ) -> dict[str, Any]:
-    """Title and (name, value) rows of one image, as JSON values.
+    """Title, (name, value) rows, size and boxes of one image, as JSON values.
 
     Args:
         projection: the map it is shown on; its newest clustering is then among the rows.
@@ -38,10 +42,17 @@ def describe_image(
     if image.excluded:
         rows.append(["Training", "excluded"])
     rows += [[name, _shown(value)] for name, value in image.attributes.items()]
+    drawn = annotations.list_boxes(workspace, (image_id,)).get(image_id, ())
+    rows += _places(workspace, image_id, drawn)
     rows.append(["Size", f"{image.width} x {image.height}"])
     if image.condition != "ok":
         rows.append(["File", image.condition])
-    return {"title": image.name, "rows": rows}
+    return {
+        "title": image.name,
+        "rows": rows,
+        "size": [image.width, image.height],
+        "boxes": [asdict(box) for box in drawn],
+    }
 
 
 def _newest_clustering(workspace: Workspace, projection: str) -> list[str]:
@@ -49,6 +60,19 @@ def _newest_clustering(workspace: Workspace, projection: str) -> list[str]:
     embedding = runs.find_run(workspace, shown.parent_id or "") if shown else None
     newest = colourings.clusterings_of(workspace, embedding)[:1] if embedding else []
     return [f"{what}:{run.id}" for run in newest for what in ("cluster", "distance")]
+
+
+def _places(workspace: Workspace, image_id: int, drawn: Sequence[Box]) -> list[list[str]]:
+    """What is drawn on an image, and where it was cut out."""
+    rows = []
+    if drawn:
+        counts = Counter(box.label for box in drawn)
+        shown = ", ".join(f"{n} x {label}" if n > 1 else label for label, n in counts.items())
+        rows.append(["Boxes", shown])
+    if crop := annotations.list_crops(workspace, (image_id,)).get(image_id):
+        place = f"{crop.width} x {crop.height} at {crop.x}, {crop.y}"
+        rows.append(["Cut out of", f"{crop.source} ({place})"])
+    return rows
 
 
 def _row(workspace: Workspace, image_id: int, colouring: str) -> list[list[str]]:

@@ -1,7 +1,7 @@
 """The images of a workspace: taken in, counted, filtered, listed, found on disk."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from core.state.schema import (
     imports,
     quality,
     queue,
-    rejections,
     sources,
 )
 from core.state.workspace import Workspace
@@ -34,26 +33,6 @@ QUALITY_MEASURES = (
     "bright_share",
 )
 SORTS = ("newest", "oldest", "name", "label", *QUALITY_MEASURES)
-
-
-@dataclass(frozen=True)
-class NewImage:
-    """One readable image file as an import found it."""
-
-    source: str
-    sha256: str
-    name: str
-    storage: str
-    location: str
-    modified_ns: int
-    format: str
-    width: int
-    height: int
-    n_bytes: int
-    label: str | None = None
-    split: str | None = None
-    attributes: Mapping[str, str | float] = field(default_factory=dict)
-    quality: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,22 +74,6 @@ class ImageFilter:
 
 
 @dataclass(frozen=True)
-class Import:
-    """One finished or running import."""
-
-    id: int
-    at: str
-    actor: str
-    source: str
-    format: str
-    n_imported: int
-    n_duplicates: int
-    n_known: int
-    n_rejected: int
-    finished_at: str | None
-
-
-@dataclass(frozen=True)
 class Summary:
     """Counts for the pages' charts; `by_label_and_split` rows are (label, split, n)."""
 
@@ -121,134 +84,23 @@ class Summary:
     n_unreachable: int
     by_label_and_split: tuple[tuple[str | None, str | None, int], ...]
 
+    @property
+    def n_by_label(self) -> dict[str, int]:
+        """Images by label; those without one are left out."""
+        return self._counted(0)
 
-def begin_import(
-    workspace: Workspace, *, source: str, format: str, options: Mapping[str, Any], actor: str
-) -> int:
-    """Record that an import has begun; its id goes with every image it brings."""
-    row = {"at": now(), "actor": actor, "source": source, "format": format, "options": options}
-    with writing(workspace) as connection:
-        return connection.execute(imports.insert().values(row).returning(imports.c.id)).scalar_one()
+    @property
+    def n_by_split(self) -> dict[str, int]:
+        """Images by split; those without one are left out."""
+        return self._counted(1)
 
-
-def add_images(workspace: Workspace, import_id: int, found: Sequence[NewImage]) -> tuple[int, int]:
-    """Take images in, in one transaction. One row a content: a further path is a further source.
-
-    Returns:
-        (n_imported, n_duplicates): new contents, and paths whose content was there already.
-    """
-    if not found:
-        return 0, 0
-    with writing(workspace) as connection:
-        # One import stores at a time, else two could both find a content new: each holds the first
-        # import's row. Classes come before any row of images, as in `labels.relabel`.
-        first = sa.select(imports.c.id).order_by(imports.c.id).limit(1)
-        connection.execute(first.with_for_update())
-        add_classes(connection, {image.label for image in found if image.label})
-        known = _ids_by_sha256(connection, [image.sha256 for image in found])
-        n_imported = 0
-        for image in found:
-            if image.sha256 in known:
-                continue
-            known[image.sha256] = connection.execute(
-                images.insert().values(_image_values(image, import_id)).returning(images.c.id)
-            ).scalar_one()
-            n_imported += 1
-            if image.quality:
-                row = {"image_id": known[image.sha256], **image.quality}
-                connection.execute(quality.insert().values(row))
-        connection.execute(
-            sources.insert(),
-            [
-                {
-                    "image_id": known[image.sha256],
-                    "import_id": import_id,
-                    "path": image.source,
-                    "label": image.label,
-                }
-                for image in found
-            ],
-        )
-        _add_attributes(connection, found)
-        n_duplicates = len(found) - n_imported
-        connection.execute(
-            imports.update()
-            .where(imports.c.id == import_id)
-            .values(
-                n_imported=imports.c.n_imported + n_imported,
-                n_duplicates=imports.c.n_duplicates + n_duplicates,
-            )
-        )
-    return n_imported, n_duplicates
-
-
-def add_rejections(
-    workspace: Workspace, import_id: int, rejected: Sequence[tuple[str, str]]
-) -> None:
-    """Record (path, reason) of files that were refused."""
-    if not rejected:
-        return
-    with writing(workspace) as connection:
-        connection.execute(
-            rejections.insert(),
-            [{"import_id": import_id, "path": path, "reason": why} for path, why in rejected],
-        )
-        connection.execute(
-            imports.update()
-            .where(imports.c.id == import_id)
-            .values(n_rejected=imports.c.n_rejected + len(rejected))
-        )
-
-
-def finish_import(workspace: Workspace, import_id: int, *, n_known: int) -> Import:
-    """Record that the import came to its end; `n_known` paths had been imported before."""
-    with writing(workspace) as connection:
-        connection.execute(
-            imports.update()
-            .where(imports.c.id == import_id)
-            .values(finished_at=now(), n_known=n_known)
-        )
-    return next(done for done in list_imports(workspace) if done.id == import_id)
-
-
-def images_without_split(workspace: Workspace, import_id: int) -> list[tuple[int, str | None]]:
-    """(id, label) of the images of one import that belong to no split."""
-    query = (
-        sa.select(images.c.id, images.c.label)
-        .where(images.c.import_id == import_id, images.c.split.is_(None))
-        .order_by(images.c.id)
-    )
-    with reading(workspace) as connection:
-        return [(image_id, label) for image_id, label in connection.execute(query)]
-
-
-def set_imported_splits(workspace: Workspace, splits: Mapping[int, str]) -> None:
-    """Give images their first split, as part of their import; later changes go through `labels`."""
-    with writing(workspace) as connection:
-        for split in set(splits.values()):
-            ids = [image_id for image_id, chosen in splits.items() if chosen == split]
-            connection.execute(
-                images.update().where(is_one_of(connection, images.c.id, ids)).values(split=split)
-            )
-
-
-def list_imports(workspace: Workspace) -> list[Import]:
-    """Every import, newest first."""
-    columns = [imports.c[name] for name in Import.__dataclass_fields__]
-    with reading(workspace) as connection:
-        rows = connection.execute(sa.select(*columns).order_by(imports.c.id.desc()))
-        return [Import(*row) for row in rows]
-
-
-def list_rejections(workspace: Workspace, import_id: int) -> list[tuple[str, str]]:
-    """(path, reason) of every file that this import refused."""
-    query = (
-        sa.select(rejections.c.path, rejections.c.reason)
-        .where(rejections.c.import_id == import_id)
-        .order_by(rejections.c.id)
-    )
-    with reading(workspace) as connection:
-        return [(path, reason) for path, reason in connection.execute(query)]
+    def _counted(self, column: int) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for row in self.by_label_and_split:
+            name = row[column]
+            if isinstance(name, str):
+                counts[name] = counts.get(name, 0) + row[2]
+        return counts
 
 
 def list_duplicates(workspace: Workspace) -> list[tuple[int, tuple[str, ...]]]:
@@ -268,18 +120,6 @@ def list_duplicates(workspace: Workspace) -> list[tuple[int, tuple[str, ...]]]:
         for image_id, path in connection.execute(query):
             groups.setdefault(image_id, []).append(path)
     return [(image_id, tuple(dict.fromkeys(paths))) for image_id, paths in groups.items()]
-
-
-def known_sources(workspace: Workspace, paths: Iterable[str]) -> dict[str, str]:
-    """sha256 by path, of those paths that were imported before: the last one that was there."""
-    wanted = set(paths)
-    query = (
-        sa.select(sources.c.path, images.c.sha256)
-        .join(images, images.c.id == sources.c.image_id)
-        .order_by(sources.c.id)
-    )
-    with reading(workspace) as connection:
-        return {path: sha for path, sha in connection.execute(query) if path in wanted}
 
 
 def get_image(workspace: Workspace, image_id: int) -> Image:
@@ -471,37 +311,6 @@ def add_classes(connection: sa.Connection, names: Iterable[str]) -> None:
     new = sorted(set(names) - known - set(RESERVED_LABELS))
     if new:
         insert_new(connection, classes, [{"name": name, "created_at": now()} for name in new])
-
-
-def _image_values(image: NewImage, import_id: int) -> dict[str, Any]:
-    names = set(NewImage.__dataclass_fields__) - {"source", "quality", "attributes"}
-    return {
-        **{name: getattr(image, name) for name in names},
-        "attributes": dict(image.attributes),
-        "label_origin": "imported" if image.label else None,
-        "import_id": import_id,
-    }
-
-
-def _ids_by_sha256(connection: sa.Connection, sha256s: Sequence[str]) -> dict[str, int]:
-    query = sa.select(images.c.sha256, images.c.id).where(images.c.sha256.in_(sha256s))
-    return dict(connection.execute(query).all())
-
-
-def _add_attributes(connection: sa.Connection, found: Sequence[NewImage]) -> None:
-    kinds = {
-        name: "text" if isinstance(value, str) else "number"
-        for image in found
-        for name, value in image.attributes.items()
-    }
-    known = dict(connection.execute(sa.select(attributes.c.name, attributes.c.kind)).all())
-    for name, kind in kinds.items():
-        if name not in known:
-            connection.execute(attributes.insert().values(name=name, kind=kind))
-        elif known[name] == "number" and kind == "text":  # text holds numbers, not the reverse
-            connection.execute(
-                attributes.update().where(attributes.c.name == name).values(kind="text")
-            )
 
 
 def _is_queued() -> sa.ColumnElement[bool]:

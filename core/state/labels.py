@@ -96,22 +96,40 @@ def set_split(workspace: Workspace, ids: Iterable[int], split: str | None, *, ac
     Raises:
         ValueError: there is no such split.
     """
-    if split is not None and split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)} or None, got {split!r}")
+    _check_split(split)
+    return set_splits(workspace, dict.fromkeys(ids, split), actor=actor)
+
+
+def set_splits(
+    workspace: Workspace, splits: Mapping[int, str | None], *, actor: str, reason: str = ""
+) -> Batch:
+    """Move images to splits, each to its own, in one batch.
+
+    Raises:
+        ValueError: there is no such split.
+    """
+    targets = sorted(set(splits.values()), key=str)
+    for target in targets:
+        _check_split(target)
     with writing(workspace) as connection:
-        chosen = _lock(connection, ids)
-        return _apply(
-            connection,
-            action="split",
-            actor=actor,
-            detail={"split": split},
-            reason="",
-            field="split",
-            where=chosen & images.c.split.is_distinct_from(split),
-            values={"split": split},
-            old=(images.c.split, sa.null()),
-            new=(split, None),
-        )
+        _lock(connection, splits)
+        detail = {"split": targets[0] if len(targets) == 1 else targets}
+        batch_id = _add_batch(connection, action="split", actor=actor, detail=detail)
+        for target in targets:
+            chosen = is_one_of(
+                connection, images.c.id, [key for key, split in splits.items() if split == target]
+            )
+            _append(
+                connection,
+                batch_id,
+                reason=reason,
+                field="split",
+                where=chosen & images.c.split.is_distinct_from(target),
+                values={"split": target},
+                old=(images.c.split, sa.null()),
+                new=(target, None),
+            )
+        return _close_batch(connection, batch_id)
 
 
 def set_excluded(
@@ -204,7 +222,7 @@ def list_changes(
     query = (
         sa.select(
             changes.c.id,
-            batches.c.at,
+            sa.func.coalesce(changes.c.decided_at, batches.c.at),
             batches.c.actor,
             batches.c.action,
             changes.c.image_id,
@@ -235,6 +253,11 @@ def _clean(label: str) -> str:
     return cleaned
 
 
+def _check_split(split: str | None) -> None:
+    if split is not None and split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)} or None, got {split!r}")
+
+
 def _text(value: bool) -> str:
     return "true" if value else "false"
 
@@ -261,6 +284,31 @@ def _apply(
     new: tuple[Any, Any],
 ) -> Batch:
     batch_id = _add_batch(connection, action=action, actor=actor, detail=detail)
+    _append(
+        connection,
+        batch_id,
+        reason=reason,
+        field=field,
+        where=where,
+        values=values,
+        old=old,
+        new=new,
+    )
+    return _close_batch(connection, batch_id)
+
+
+def _append(
+    connection: sa.Connection,
+    batch_id: int,
+    *,
+    reason: str,
+    field: str,
+    where: sa.ColumnElement[bool],
+    values: Mapping[str, Any],
+    old: tuple[Any, Any],
+    new: tuple[Any, Any],
+) -> None:
+    """Record one change of a field for all images that `where` chooses, and make it."""
     rows = sa.select(
         sa.literal(batch_id),
         images.c.id,
@@ -275,7 +323,6 @@ def _apply(
     connection.execute(changes.insert().from_select(names, rows))
     if values:
         connection.execute(images.update().where(where).values(values))
-    return _close_batch(connection, batch_id)
 
 
 def _restore(connection: sa.Connection, batch_id: int, *, actor: str) -> Batch:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0001"  # the newest migration; a test compares it with Alembic's own answer
+HEAD = "0002"  # the newest migration; a test compares it with Alembic's own answer
 
 metadata = MetaData(
     naming_convention={
@@ -78,6 +78,8 @@ images = Table(
     Column("label_origin", Text),  # imported | human | automatic
     Column("split", Text, index=True),  # train | validation | calibration | test
     Column("excluded", Boolean, nullable=False, server_default=text("false")),
+    Column("shot_group", Text),  # shots of one thing share it; no draw of splits divides them
+    Column("perceptual_hash", Text),  # 16 hex digits; none for what an older version took in
     Column("import_id", ForeignKey("imports.id"), nullable=False, index=True),
     Index("ix_images_counts", "label", "split", "excluded", "condition"),  # covers every count
 )
@@ -90,6 +92,38 @@ sources = Table(  # every path an image came from: a duplicate is a second sourc
     Column("import_id", ForeignKey("imports.id"), nullable=False, index=True),
     Column("path", Text, nullable=False),
     Column("label", Text),
+    Column("fingerprint", Text),  # of the file, and of the place in it; the image's hash where none
+)
+
+boxes = Table(  # around defects, in pixels of the upright image
+    "boxes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("image_id", ForeignKey("images.id"), nullable=False, index=True),
+    Column("label", Text, nullable=False),
+    Column("x", Float, nullable=False),
+    Column("y", Float, nullable=False),
+    Column("width", Float, nullable=False),
+    Column("height", Float, nullable=False),
+)
+
+crops = Table(  # images that were cut out of others, and where, in pixels of the upright whole
+    "crops",
+    metadata,
+    Column("image_id", ForeignKey("images.id"), primary_key=True, autoincrement=False),
+    Column("source", Text, nullable=False),
+    Column("source_sha256", Text, nullable=False, index=True),
+    Column("x", Integer, nullable=False),
+    Column("y", Integer, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+)
+
+near_duplicates = Table(  # what the newest search found: images that look alike share a number
+    "near_duplicates",
+    metadata,
+    Column("image_id", ForeignKey("images.id"), primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False, index=True),
 )
 
 quality = Table(
@@ -146,6 +180,7 @@ changes = Table(
     Column("score", Float),
     Column("seconds", Float),
     Column("reason", Text),
+    Column("decided_at", Text),  # elsewhere, before it was imported; else the batch's time holds
     Index("ix_changes_image_field", "image_id", "field", "id"),
 )
 

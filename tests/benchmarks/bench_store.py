@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from core.settings import Settings
-from core.state import catalog, labels
-from core.state.catalog import ImageFilter, NewImage
+from core.state import catalog, intake, labels
+from core.state.catalog import ImageFilter
 from core.state.database import DATABASE_FILE
+from core.state.intake import NewImage
 from core.state.workspace import Workspace, create_workspace
 from core.vocabulary import SPLITS
 
@@ -60,11 +61,11 @@ def bench() -> list[dict[str, object]]:
 
 
 def _fill(workspace: Workspace) -> None:
-    import_id = catalog.begin_import(
+    import_id = intake.begin_import(
         workspace, source="bench", format="folder", options={}, actor="bench"
     )
     for start in range(0, N_IMAGES, 500):
-        catalog.add_images(workspace, import_id, [_image(i) for i in range(start, start + 500)])
+        intake.add_images(workspace, import_id, [_image(i) for i in range(start, start + 500)])
 
 
 def _image(number: int) -> NewImage:

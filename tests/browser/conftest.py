@@ -6,6 +6,7 @@ test on a script error. Both serve the tests of the app's own pages too.
 
 import importlib.util
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -15,8 +16,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import ModuleType
+from urllib.parse import urlencode, urlsplit
 
 import pytest
+
+from core.state.workspace import Workspace
+from tests import samples
+from tests.browser.steps import OpenApp
+from tests.conftest import end_workers
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 HARNESS = Path(__file__).resolve().parent / "harness"
@@ -144,6 +151,85 @@ def harness_data() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def app_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of workspaces that the served app knows."""
+    home = tmp_path_factory.mktemp("app") / "home"
+    home.mkdir()
+    yield home
+    end_workers(home)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return samples.build_template(tmp_path_factory.mktemp("template"), n_per_class=20)
+
+
+@pytest.fixture(scope="module")
+def serve_app(serve, app_home: Path) -> Callable[..., str]:
+    """`serve_app()` starts the app in a process of its own and gives its address."""
+    environment = {
+        "LACQUER_HOME": str(app_home),
+        "LACQUER_OFFLINE": "1",
+        "LACQUER_DATABASE_URL": "",
+        "LACQUER_WORKER_IDLE_S": "5",
+    }
+    return lambda **more: serve(PROJECT_ROOT / "app.py", environment | more)
+
+
+@pytest.fixture(scope="module")
+def app_url(serve_app: Callable[..., str]) -> str:
+    return serve_app()
+
+
+@pytest.fixture
+def small(template: Path, app_home: Path, request: pytest.FixtureRequest) -> Workspace:
+    """60 images in three classes with everything computed: a workspace of this test's own."""
+    name = re.sub(r"\W+", "-", request.node.name)
+    return samples.copy_template(template, app_home / name)
+
+
+@pytest.fixture
+def open_app(browser, app_url: str, small: Workspace) -> Iterator[OpenApp]:
+    """`open_app("dataset")` gives a page in a browser that has never been here.
+
+    The test fails where a page asked any other host for anything, or the console told of an error.
+    """
+    contexts: list = []
+    asked: set[str] = set()
+    told: list[str] = []
+
+    def open_(path: str = "", *, url: str = app_url, scheme: str = "light", **query: str):
+        context = browser.new_context(viewport={"width": 1280, "height": 1000}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("request", lambda request: asked.add(request.url))
+        page.on("websocket", lambda socket: asked.add(socket.url))
+        page.on("response", lambda answer: told.append(answer.url) if failed(answer) else None)
+        page.on("pageerror", lambda error: told.append(str(error)))
+        page.on("console", lambda line: told.append(line.text) if is_error(line) else None)
+        page.goto(f"{url}/{path}?{urlencode({'ws': small.uid, **query})}")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    hosts = {urlsplit(url).hostname for url in asked if not url.startswith(("data:", "blob:"))}
+    assert hosts <= {"127.0.0.1"}
+    assert told == []
+
+
+def failed(answer) -> bool:
+    """Whether an answer is an error; Streamlit finds its own address by trying below the page's."""
+    return answer.status >= 400 and "/_stcore/" not in answer.url
+
+
+def is_error(line) -> bool:
+    """Whether the console told of an error; failed answers are looked at by themselves."""
+    return line.type == "error" and not line.text.startswith("Failed to load resource")
 
 
 def _free_port() -> int:

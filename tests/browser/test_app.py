@@ -1,142 +1,30 @@
 """The real app in a real browser: what a person does on it, from page to page."""
 
 import re
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
 
 import numpy as np
 import pytest
 
-from core.settings import PROJECT_ROOT
 from core.state import catalog, labels, runs
 from core.state.catalog import ImageFilter
 from core.state.workspace import Workspace
-from tests import login, samples
-from tests.conftest import end_workers
+from tests import login
+from tests.browser.steps import (
+    OpenApp,
+    click,
+    give_name,
+    go_to,
+    metric,
+    settle,
+    wait_for_map,
+    wait_for_tiles,
+)
 
 pytestmark = pytest.mark.browser
 
 MAP = "document.querySelector('.lq-map').parentElement.latentMap"
-OpenApp = Callable[..., object]
-
-
-@pytest.fixture(scope="module")
-def app_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of workspaces that the served app knows."""
-    home = tmp_path_factory.mktemp("app") / "home"
-    home.mkdir()
-    yield home
-    end_workers(home)
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return samples.build_template(tmp_path_factory.mktemp("template"), n_per_class=20)
-
-
-@pytest.fixture(scope="module")
-def serve_app(serve, app_home: Path) -> Callable[..., str]:
-    """`serve_app()` starts the app in a process of its own and gives its address."""
-    environment = {
-        "LACQUER_HOME": str(app_home),
-        "LACQUER_OFFLINE": "1",
-        "LACQUER_DATABASE_URL": "",
-        "LACQUER_WORKER_IDLE_S": "5",
-    }
-    return lambda **more: serve(PROJECT_ROOT / "app.py", environment | more)
-
-
-@pytest.fixture(scope="module")
-def app_url(serve_app: Callable[..., str]) -> str:
-    return serve_app()
-
-
-@pytest.fixture
-def small(template: Path, app_home: Path, request: pytest.FixtureRequest) -> Workspace:
-    """60 images in three classes with everything computed: a workspace of this test's own."""
-    name = re.sub(r"\W+", "-", request.node.name)
-    return samples.copy_template(template, app_home / name)
-
-
-@pytest.fixture
-def open_app(browser, app_url: str, small: Workspace) -> Iterator[OpenApp]:
-    """`open_app("dataset")` gives a page in a browser that has never been here.
-
-    The test fails where a page asked any other host for anything, or the console told of an error.
-    """
-    contexts: list = []
-    asked: set[str] = set()
-    told: list[str] = []
-
-    def open_(path: str = "", *, url: str = app_url, scheme: str = "light", **query: str):
-        context = browser.new_context(viewport={"width": 1280, "height": 1000}, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(30_000)
-        page.on("request", lambda request: asked.add(request.url))
-        page.on("websocket", lambda socket: asked.add(socket.url))
-        page.on("response", lambda answer: told.append(answer.url) if failed(answer) else None)
-        page.on("pageerror", lambda error: told.append(str(error)))
-        page.on("console", lambda line: told.append(line.text) if is_error(line) else None)
-        page.goto(f"{url}/{path}?{urlencode({'ws': small.uid, **query})}")
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    hosts = {urlsplit(url).hostname for url in asked if not url.startswith(("data:", "blob:"))}
-    assert hosts <= {"127.0.0.1"}
-    assert told == []
-
-
-def failed(answer) -> bool:
-    """Whether an answer is an error; Streamlit finds its own address by trying below the page's."""
-    return answer.status >= 400 and "/_stcore/" not in answer.url
-
-
-def is_error(line) -> bool:
-    """Whether the console told of an error; failed answers are looked at by themselves."""
-    return line.type == "error" and not line.text.startswith("Failed to load resource")
-
-
-def go_to(page, title: str, *, heading: str = "") -> None:
-    """Follow a link of the navigation."""
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name=title).click()
-    page.get_by_role("heading", name=heading or title, exact=True).wait_for()
-    settle(page)
-
-
-def settle(page) -> None:
-    """Wait until the script has run, so that the page moves no more under the mouse."""
-    page.wait_for_selector(".stApp[data-test-script-state=notRunning]")
-
-
-def give_name(page, name: str) -> None:
-    """Answer the question that the first action asks."""
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Your name").fill(name)
-    dialog.get_by_role("button", name="Keep").click()
-    dialog.wait_for(state="hidden")
-
-
-def click(page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
-
-
-def wait_for_map(page) -> None:
-    page.wait_for_selector(".lq-map[data-state=ready]")
-    settle(page)
-
-
-def wait_for_tiles(page, n_tiles: int) -> None:
-    page.wait_for_function("n => document.querySelectorAll('.lq-tile').length === n", arg=n_tiles)
-    settle(page)
-
-
-def metric(page, label: str) -> str:
-    return page.get_by_test_id("stMetric").filter(has_text=label).inner_text().split("\n")[-1]
 
 
 def places(page, workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:
@@ -281,30 +169,6 @@ def test_a_filter_that_is_chosen_stands_in_the_address(open_app: OpenApp, small:
     page.wait_for_url("**dataset.label=scratch**")
     page.reload()
     wait_for_tiles(page, 20)
-
-
-def test_an_uploaded_zip_is_imported_while_the_page_watches(
-    open_app: OpenApp, small: Workspace, tmp_path: Path
-) -> None:
-    for number in range(5):
-        samples.save_image(tmp_path / "line" / "crater" / f"{number}.png", (200, 200, number))
-    (tmp_path / "line" / "crater" / "bad.png").write_text("no image")
-    with zipfile.ZipFile(tmp_path / "line.zip", "w") as archive:
-        for file in (tmp_path / "line").rglob("*.png"):
-            archive.write(file, file.relative_to(tmp_path / "line"))
-    page = open_app("dataset", **{"dataset.view": "Import"})
-    page.locator("input[type=file]").set_input_files(tmp_path / "line.zip")
-    page.get_by_text("line.zip").wait_for()
-    click(page, "Import")
-    give_name(page, "Ada")
-    click(page, "Import")
-    page.get_by_text("Import images · ").first.wait_for()  # its progress
-    page.get_by_text("5 imported, 0 duplicates, 0 known before, 1 refused").click()
-    page.get_by_role("button", name="Download what was refused").wait_for()
-    page.get_by_text("Images", exact=True).first.click()
-    wait_for_tiles(page, 48)
-    assert page.locator(".lq-caption", has_text="crater/").count() == 5
-    assert catalog.count_images(small) == 65
 
 
 def test_a_workspace_is_made_and_entered(open_app: OpenApp, small: Workspace) -> None:

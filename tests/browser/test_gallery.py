@@ -86,6 +86,26 @@ def test_the_wheel_zooms_where_the_pointer_is_and_dragging_pans(tiles, browser_p
     assert image.evaluate(transform)["a"] == 1
 
 
+def test_boxes_lie_where_they_were_drawn_and_can_be_hidden(tiles, browser_page, harness_data):
+    tiles.nth(0).dblclick()
+    box = browser_page.wait_for_selector("dialog[open] .lq-boxes rect")
+    assert box.query_selector("title").text_content() == harness_data.UNTRUSTED
+    browser_page.mouse.wheel(0, -300)  # over the image's middle: boxes zoom with it
+    drawn = box.bounding_box()
+    image = browser_page.locator("dialog .lq-large").first.bounding_box()
+    side = min(image["width"], image["height"])  # the image is square and fitted
+    left, top = image["x"] + (image["width"] - side) / 2, image["y"] + (image["height"] - side) / 2
+    assert drawn["x"] == pytest.approx(left + side / 4, abs=3)
+    assert drawn["y"] == pytest.approx(top, abs=3)
+    assert drawn["width"] == pytest.approx(side / 2, abs=4)
+    browser_page.keyboard.press("b")
+    assert not browser_page.locator("dialog .lq-boxes rect").is_visible()
+    browser_page.keyboard.press("ArrowRight")
+    browser_page.wait_for_selector("dialog[open] .lq-large[data-full][data-id='8']")
+    assert browser_page.locator("dialog .lq-boxes rect").count() == 0
+    assert not browser_page.get_by_text("Boxes", exact=True).is_visible()
+
+
 def test_similar_images_are_asked_for_from_a_tile_and_from_the_large_view(tiles, browser_page):
     tiles.nth(2).hover()
     tiles.nth(2).locator("[data-act=similar]").click()

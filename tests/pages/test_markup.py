@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.jobs.configs import LookThrough
 from core.state import catalog, labels, runs, selections
 from core.state.workspace import Workspace, create_workspace
 from pages._shared import plain
@@ -118,9 +119,29 @@ def test_an_error_shows_what_it_names_as_text(
     at.segmented_control(key="dataset.source").set_value("Folder or CSV on this machine")
     checked(at.run())
     at.text_input(key="dataset.below").set_value("../elsewhere")
-    checked(at.button(key="dataset.go_path").click().run())
+    checked(at.button(key="dataset.look").click().run())
     assert at.error
     assert not any(LIVE.search(text) for text in shown_as_markdown(at))
+
+
+def test_what_a_look_has_found_is_shown_as_text(
+    open_page: OpenPage, hostile: Workspace, tmp_path: Path
+) -> None:
+    config = LookThrough(source=str(tmp_path / "line"), shown_as=f"{MARK}{HOSTILE[0]}.zip")
+    look = samples.do(hostile, config, actor=MARK + HOSTILE[1])
+    assert look.status == "succeeded"
+    at = open_page("dataset", look=str(look.id))
+    at.selectbox(key=f"dataset.group_rule.{look.id}").select("column")
+    checked(at.run())
+    found = [text for text in shown_as_markdown(at) if MARK in text]
+    tiles = [text for text in found if "lq-tiles" in text]
+    assert len(tiles) == 1
+    assert not re.search(f"<img src=x|{MARK}<", tiles[0])
+    assert [text for text in found if LIVE.search(text) and text not in tiles] == []
+    at = open_page("dataset", dataset__view="Import")
+    waiting = [text for text in shown_as_markdown(at) if f"{MARK}\\<" in text]
+    assert waiting
+    assert not any(LIVE.search(text) for text in waiting)
 
 
 @pytest.mark.parametrize("text", HOSTILE)

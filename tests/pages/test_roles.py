@@ -70,7 +70,7 @@ def test_an_operator_imports_and_generates_nothing(open_as: OpenAs, small: Works
     at = open_as(OPERATOR, "dataset", dataset__view="Import")
     at.file_uploader(key="dataset.upload").upload("a.zip", b"x", "application/zip")
     checked(at.run())
-    click(at, "dataset.go")
+    click(at, "dataset.look")
     assert "needs the role data scientist" in at.error[0].value.replace("\\", "")
     choose(at, "dataset.source", "Synthetic paint defects")
     click(at, "dataset.generate")

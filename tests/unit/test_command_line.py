@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,6 +121,22 @@ def test_an_import_says_what_it_took_and_what_it_refused(answers: Mapping[str, A
     assert said["rejected"][0]["reason"]
     assert said["classes"] == {"dirt": 8, "scratch": 8}
     assert sum(said["splits"].values()) == 16
+
+
+@pytest.mark.parametrize("is_zip", [False, True])
+def test_a_dry_run_tells_what_a_source_holds_and_takes_nothing(
+    is_zip: bool, photos: Path, home: Path, ask: Ask, tmp_path: Path
+) -> None:
+    source = photos
+    if is_zip:
+        source = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", photos))
+    code, said = ask("import", source, "--dry-run")
+    assert code == 0
+    assert (said["format"], said["formats"], said["n_images"]) == ("folder", ["folder"], 17)
+    assert said["classes"] == {"dirt": 9, "scratch": 8}
+    assert said["n_bytes"] == sum(file.stat().st_size for file in photos.rglob("*.png"))
+    assert not home.exists()
+    assert main(["import", str(source), "--dry-run"]) == 0
 
 
 def test_an_embedding_says_what_ran_with_which_weights(answers: Mapping[str, Any]) -> None:

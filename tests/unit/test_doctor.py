@@ -177,11 +177,12 @@ def test_an_undone_change_is_no_disagreement(filled: Workspace) -> None:
 
 def test_what_dead_processes_left_is_removed(filled: Workspace) -> None:
     left = [
-        filled.folder("images", f".incoming-{DEAD_PID}"),
+        filled.folder("images", "ab", ".0123.png"),
         filled.folder("embeddings", f".embedding-0.host.{DEAD_PID}"),
         filled.folder("projections", f".projection-0.host.{DEAD_PID}.replaced"),
         filled.folder("jobs", "1", "unpacked"),
     ]
+    make_old(left[0])
     findings = look(filled)
     assert len(findings) == 4
     assert not any(folder.exists() for folder in left)
@@ -189,7 +190,7 @@ def test_what_dead_processes_left_is_removed(filled: Workspace) -> None:
 
 def test_what_a_living_process_writes_stays(filled: Workspace) -> None:
     kept = [
-        filled.folder("images", f".incoming-{os.getpid()}"),
+        filled.folder("images", "ab", ".0123.png"),
         filled.folder("embeddings", f".embedding-0.host.{os.getpid()}"),
         filled.folder("embeddings", ".partial-0123"),
         filled.folder("embeddings", "embedding-without-a-row"),
@@ -215,7 +216,7 @@ def test_a_damaged_database_is_reported_and_nothing_else_touched(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = create_workspace(home / "one")
-    partial = workspace.folder("images", f".incoming-{DEAD_PID}")
+    partial = workspace.folder("embeddings", f".embedding-0.host.{DEAD_PID}")
     monkeypatch.setattr("core.doctor.check_integrity", lambda _: ["row 3 missing from index"])
     (finding,) = look(workspace)
     assert (finding.check, finding.mended) == ("database", False)

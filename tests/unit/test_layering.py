@@ -12,7 +12,7 @@ import pytest
 from core.settings import PROJECT_ROOT
 
 COMPUTATION = ("core.images", "core.latent", "core.learning", "core.triage")
-FOUNDATION = ("core.errors", "core.settings", "core.vocabulary")
+FOUNDATION = ("core.errors", "core.settings", "core.vocabulary", "core.annotations")
 PAGES = ("pages", "app")
 
 # What pages may use: facts and jobs, what turns them into figures and tables, and the few modules
@@ -21,9 +21,11 @@ FOR_PAGES = (
     *FOUNDATION,
     "core.state",
     "core.jobs",
+    "core.actions",
     "core.figures",
     "core.palette",
     "core.queries",
+    "core.report",
     "core.routes",
     "core.selection",
     "core.images.splits",

@@ -114,7 +114,7 @@ def test_a_map_is_known_by_its_whole_id_alone(small: Workspace, projection: runs
 
 def test_runs_are_described_in_words(small: Workspace) -> None:
     embedding = runs.list_runs(small, "embedding")[0]
-    assert queries.describe_run(embedding).startswith("ResNet-50 · 24 images · ")
+    assert queries.describe_run(embedding).startswith("ResNet-50, resnet50-fake.pth · 24 images · ")
     described = {queries.describe_run(run) for run in runs.list_runs(small, "projection")}
     assert described == {"UMAP · trustworthiness 0.980", "PCA · trustworthiness 0.980"}
     clustering = runs.list_runs(small, "clustering")[0]
@@ -128,11 +128,17 @@ def test_features_of_random_weights_say_so(small: Workspace, tmp_path: Path) -> 
     assert "random weights" in queries.describe_run(random)
 
 
-def test_a_black_image_stands_out(small: Workspace, tmp_path: Path) -> None:
+def test_the_report_knows_every_image_and_what_came_twice(small: Workspace, tmp_path: Path) -> None:
     samples.save_image(tmp_path / "more" / "black.png", (0, 0, 0))
+    samples.save_image(tmp_path / "more" / "twin.png", (0, 0, 0))
     samples.import_folder(small, tmp_path / "more")
     black = catalog.list_images(small)[0].id
-    assert black in {image_id for image_id, _ in queries.quality_flags(small)}
+    facts = queries.dataset_facts(small)
+    assert facts.images.ids.tolist() == catalog.image_ids(small).tolist()
+    assert facts.classes == tuple(samples.CLASSES)
+    assert facts.images.ids[facts.flagged["too_dark"].rows].tolist() == [black]
+    assert [Path(path).name for path in facts.duplicates[black]] == ["black.png", "twin.png"]
+    assert facts.conflicts == {}
 
 
 def test_a_clustering_is_listed_with_the_ari_of_its_job(small: Workspace) -> None:

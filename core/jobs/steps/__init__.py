@@ -8,7 +8,9 @@ from core.jobs import configs
 from core.jobs.configs import JobConfig
 
 STEPS: dict[type[JobConfig], str] = {
+    configs.LookThrough: "core.jobs.steps.look_through:run",
     configs.ImportImages: "core.jobs.steps.import_images:run",
+    configs.FindNearDuplicates: "core.jobs.steps.find_near_duplicates:run",
     configs.GenerateImages: "core.jobs.steps.generate_images:run",
     configs.EmbedImages: "core.jobs.steps.embed_images:run",
     configs.ProjectEmbedding: "core.jobs.steps.project_embedding:run",

@@ -21,7 +21,7 @@ from core.errors import OperatorError
 from core.jobs.configs import EmbedImages
 from core.jobs.context import JobContext
 from core.settings import Settings, load_settings
-from core.state import catalog, runs
+from core.state import catalog, own_weights, runs
 from core.state.catalog import Image, ImageFilter
 from core.state.runs import Run
 from core.state.workspace import Workspace
@@ -46,6 +46,7 @@ def run(context: JobContext, config: EmbedImages) -> Mapping[str, Any]:
     context.report(0.0, "Looking for weights")
     weights = resolve_weights(
         config.backbone,
+        file=own_weights.folder(workspace) / config.weights if config.weights else None,
         weights_dirs=weights_folders(workspace, settings),
         offline=settings.offline,
         on_progress=lambda fraction, step: context.report(0.05 * fraction, step),
@@ -94,7 +95,7 @@ def run(context: JobContext, config: EmbedImages) -> Mapping[str, Any]:
 
 def weights_folders(workspace: Workspace, settings: Settings) -> list[Path]:
     """Where a person may place weights, in the order in which they are looked through."""
-    return [workspace.folder("weights"), *filter(None, [settings.weights_dir])]
+    return [own_weights.folder(workspace), *filter(None, [settings.weights_dir])]
 
 
 def _embed(

@@ -4,63 +4,58 @@ One bad file never stops an import, and a killed import goes on where it was: fi
 workspace already are told by their path and hash, and cost no decoding.
 """
 
-import itertools
+import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from hashlib import file_digest
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from core.errors import OperatorError
-from core.images.archives import content_root, extract_zip
+from core.images.crops import check_margin
+from core.images.grouping import group_by_attribute, group_by_pattern, joined_groups
 from core.images.importers import Candidate, Scan, scan
-from core.images.quality import measure_quality
-from core.images.reading import ImageRejected, load_for_import
 from core.images.splits import DEFAULT_RATIOS, assign_splits, parse_ratios
-from core.images.thumbnails import ThumbnailStore, make_thumbnail
+from core.images.thumbnails import ThumbnailStore
 from core.jobs.configs import ImportImages
 from core.jobs.context import JobContext
+from core.jobs.steps.find_near_duplicates import count_groups, search
+from core.jobs.steps.look_through import check_within
+from core.jobs.steps.restore_runs import restore_runs
+from core.jobs.steps.taking_in import Taken, Taker, sources_of
+from core.jobs.steps.unpacking import discard_unpacked, unpack
 from core.settings import load_settings
-from core.state import catalog
-from core.state.catalog import Import, NewImage
+from core.state import catalog, intake, uploads
 from core.state.files import replace_file
+from core.state.intake import Import
 from core.state.workspace import Workspace
 
 _BATCH = 256
-_SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tif"}
-
-
-@dataclass(frozen=True)
-class _Read:
-    """One candidate after its file was read: an image with its thumbnail, or a reason."""
-
-    candidate: Candidate
-    image: NewImage | None = None
-    thumbnail: bytes = b""
-    refused: str = ""
-    is_known: bool = False
 
 
 def run(context: JobContext, config: ImportImages) -> Mapping[str, Any]:
     """Import a folder, a table or an uploaded archive.
 
     Raises:
-        OperatorError: the source is not there, is no known format, or cannot be unpacked.
-        ValueError: `config.split` is no rule for splits; nothing has been imported then.
+        OperatorError: the source is not there, lies outside `config.within`, is no known format,
+            or cannot be unpacked.
+        ValueError: the config has no meaning (see `check`); nothing has been imported then.
     """
-    _ratios(config)
+    check(config)
+    done = context.folder / "result.json"
+    if done.exists():  # an attempt was killed when its upload had gone already
+        return json.loads(done.read_text(encoding="utf-8"))
     source = Path(config.source)
+    check_within(source, config.within)
     if source.is_file() and source.suffix.lower() == ".zip":
         result = _import_archive(context, config, source)
-    else:
-        context.report(0.0, "Looking through the source")
-        result = import_scan(context, config, scan(source, format=config.format), name=str(source))
-    if config.is_upload:
-        source.unlink(missing_ok=True)
-    return result
+        if uploads.is_upload(context.workspace, source):
+            replace_file(done, json.dumps(result).encode())
+        discard_unpacked(context, source)
+        return result
+    context.report(0.0, "Looking through the source")
+    return import_scan(context, config, scan(source, format=config.format), name=str(source))
 
 
 def import_scan(
@@ -78,42 +73,63 @@ def import_scan(
         name: what its files' paths are recorded under.
         more_attributes: given to every image of this import.
         refused: (path, reason) of what was turned down before the scan.
+
+    Raises:
+        ValueError: `config.group_by` is neither a column of the source nor a regular expression.
+        OperatorError: boxes are to be cut out, and none is drawn.
     """
     workspace = context.workspace
+    groups = group_shots(found, config.group_by)
+    if config.crops == "boxes" and not any(candidate.boxes for candidate in found.candidates):
+        raise OperatorError(
+            "There are no boxes to cut out.",
+            f"The source was read as {found.format}.",
+            "Import the whole images, or choose the format that holds the boxes.",
+        )
     begun = _begin(context, config, found)
     import_id = begun.id
-    listed = set(catalog.list_rejections(workspace, import_id))  # by an attempt that was killed
+    listed = set(intake.list_rejections(workspace, import_id))  # by an attempt that was killed
     refused = [*refused, *((file.path, file.reason) for file in found.rejected)]
-    catalog.add_rejections(workspace, import_id, [each for each in refused if each not in listed])
+    intake.add_rejections(workspace, import_id, [each for each in refused if each not in listed])
     thumbnails = ThumbnailStore(workspace.path / "thumbnails.db")
-    known = catalog.known_sources(
-        workspace, (f"{name}/{candidate.relative}" for candidate in found.candidates)
+    sources = sources_of(found.candidates, name=name, crops=config.crops)
+    known = intake.known_sources(workspace, sources)
+    taker = Taker(
+        workspace,
+        config,
+        name,
+        known,
+        groups,
+        more_attributes or {},
+        max_pixels=load_settings().max_image_pixels,
     )
     n_done = n_known = 0
-
-    def read(candidate: Candidate) -> _Read:
-        known_sha256 = known.get(f"{name}/{candidate.relative}")
-        return _read(workspace, config, candidate, name, known_sha256, more_attributes or {})
-
-    for batch in _in_batches(read, found.candidates):
-        images = [done for done in batch if done.image]
-        thumbnails.put_many((done.image.sha256, done.thumbnail) for done in images if done.image)
-        catalog.add_images(workspace, import_id, [done.image for done in images if done.image])
-        turned_down = [(done.candidate.relative, done.refused) for done in batch if done.refused]
-        catalog.add_rejections(
+    for batch in _in_batches(taker.take, found.candidates):
+        images = [each for taken in batch for each in taken.images]
+        thumbnails.put_many((image.sha256, thumbnail) for image, thumbnail in images)
+        intake.add_images(workspace, import_id, [image for image, _ in images])
+        turned_down = [each for taken in batch for each in taken.refused]
+        intake.add_rejections(
             workspace, import_id, [each for each in turned_down if each not in listed]
         )
         refused += turned_down
-        n_known += sum(done.is_known for done in batch)
+        n_known += sum(taken.n_known for taken in batch)
         n_done += len(batch)
         context.report(
-            0.98 * n_done / len(found.candidates),
+            0.9 * n_done / len(found.candidates),
             f"{n_done:,} of {len(found.candidates):,} files read",
         )
+    context.report(0.9, "Looking for near-duplicates")
+    search(workspace)
     _draw_splits(workspace, config, import_id)
+    restored, not_restored = restore_runs(context, found)
+    intake.add_rejections(
+        workspace, import_id, [each for each in not_restored if each not in listed]
+    )
+    refused += not_restored
     n_known -= begun.n_imported + begun.n_duplicates  # known from that attempt, not from before
-    done = catalog.finish_import(workspace, import_id, n_known=n_known)
-    shutil.rmtree(_staging(workspace), ignore_errors=True)
+    done = intake.finish_import(workspace, import_id, n_known=n_known)
+    summary = catalog.summarise(workspace)
     return {
         "import_id": import_id,
         "format": found.format,
@@ -122,20 +138,34 @@ def import_scan(
         "n_known": n_known,
         "rejected": [{"path": path, "reason": reason} for path, reason in refused],
         "ignored": list(found.ignored),
-        **count_classes_and_splits(workspace),
+        "runs": restored,
+        "near_duplicates": count_groups(workspace),
+        "classes": summary.n_by_label,
+        "splits": summary.n_by_split,
     }
 
 
-def count_classes_and_splits(workspace: Workspace) -> Mapping[str, Mapping[str, int]]:
-    """Images by class and by split, of the whole workspace; those without one are left out."""
-    classes: dict[str, int] = {}
-    splits: dict[str, int] = {}
-    for label, split, n_images in catalog.summarise(workspace).by_label_and_split:
-        if label is not None:
-            classes[label] = classes.get(label, 0) + n_images
-        if split is not None:
-            splits[split] = splits.get(split, 0) + n_images
-    return {"classes": classes, "splits": splits}
+def group_shots(found: Scan, group_by: str) -> Mapping[str, str]:
+    """Group by `Candidate.relative`, of the images that share one with others by this rule.
+
+    Args:
+        group_by: a column of the source, or a regular expression on the paths; empty for what the
+            source says itself.
+
+    Raises:
+        ValueError: it is no column of this source and no regular expression.
+    """
+    candidates = found.candidates
+    said = [candidate.group for candidate in candidates]
+    if any(group_by in candidate.attributes for candidate in candidates):
+        said = group_by_attribute([each.attributes.get(group_by) for each in candidates])
+    elif group_by:
+        said = group_by_pattern([candidate.relative for candidate in candidates], group_by)
+    return {
+        candidate.relative: group
+        for candidate, group in zip(candidates, said, strict=True)
+        if group is not None
+    }
 
 
 def _import_archive(context: JobContext, config: ImportImages, archive: Path) -> Mapping[str, Any]:
@@ -144,119 +174,56 @@ def _import_archive(context: JobContext, config: ImportImages, archive: Path) ->
             "An archive's images cannot stay where they are.",
             next_step="Import it without `--reference`, or unpack it first.",
         )
-    context.report(0.0, "Unpacking the archive")
-    unpacked = context.folder / "unpacked"
-    shutil.rmtree(unpacked, ignore_errors=True)
-    try:
-        max_bytes = load_settings().max_upload_mb * 1_000_000
-        rejected = extract_zip(archive, unpacked, max_bytes=max_bytes)
-        found = scan(content_root(unpacked), format=config.format)
-        refused = [(entry.path, entry.reason) for entry in rejected]
-        name = config.shown_as or archive.name
-        return import_scan(context, config, found, name=name, refused=refused)
-    finally:
-        shutil.rmtree(unpacked, ignore_errors=True)
+    content, refused = unpack(context, archive)
+    found = scan(content, format=config.format)
+    name = config.shown_as or archive.name
+    return import_scan(context, config, found, name=name, refused=refused)
 
 
 def _begin(context: JobContext, config: ImportImages, found: Scan) -> Import:
     """The import's row: the same again when a killed import resumes."""
     note = context.folder / "import_id"
     if not note.exists():
-        import_id = catalog.begin_import(
+        import_id = intake.begin_import(
             context.workspace,
             source=config.shown_as or config.source,
             format=found.format,
             options=asdict(config),
             actor=context.job.actor,
+            classes=found.classes,
         )
         replace_file(note, str(import_id).encode())
     begun = int(note.read_text())
-    return next(each for each in catalog.list_imports(context.workspace) if each.id == begun)
+    return next(each for each in intake.list_imports(context.workspace) if each.id == begun)
 
 
 def _in_batches(
-    read: Callable[[Candidate], _Read], candidates: Sequence[Candidate]
-) -> Iterator[list[_Read]]:
+    take: Callable[[Candidate], Taken], candidates: Sequence[Candidate]
+) -> Iterator[list[Taken]]:
     # One batch is read while the one before is stored; decoding releases the interpreter's lock.
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         pending: list[list] = []
         for start in range(0, len(candidates), _BATCH):
             batch = candidates[start : start + _BATCH]
-            pending.append([pool.submit(read, candidate) for candidate in batch])
+            pending.append([pool.submit(take, candidate) for candidate in batch])
             if len(pending) == 2:
                 yield [future.result() for future in pending.pop(0)]
         for futures in pending:
             yield [future.result() for future in futures]
 
 
-def _read(
-    workspace: Workspace,
-    config: ImportImages,
-    candidate: Candidate,
-    name: str,
-    known_sha256: str | None,
-    more_attributes: Mapping[str, str | float],
-) -> _Read:
-    try:
-        if known_sha256 and _sha256(candidate.path) == known_sha256:
-            return _Read(candidate, is_known=True)
-        # What is hashed and decoded is the copy, for the source may change under our hands.
-        file = candidate.path if config.reference else _stage(workspace, candidate.path)
-        facts, pixels = load_for_import(file, max_pixels=load_settings().max_image_pixels)
-        location = file if config.reference else _keep(workspace, file, facts.sha256, facts.format)
-        image = NewImage(
-            source=f"{name}/{candidate.relative}",
-            sha256=facts.sha256,
-            name=candidate.relative,
-            storage="referenced" if config.reference else "copied",
-            location=str(location),
-            modified_ns=candidate.path.stat().st_mtime_ns,
-            format=facts.format,
-            width=facts.width,
-            height=facts.height,
-            n_bytes=facts.n_bytes,
-            label=candidate.label,
-            split=candidate.split if config.split in ("auto", "keep") else None,
-            attributes={**candidate.attributes, **more_attributes},
-            quality=_quality(pixels),
-        )
-        return _Read(candidate, image=image, thumbnail=make_thumbnail(pixels))
-    except ImageRejected as error:
-        return _Read(candidate, refused=error.reason)
-    except OSError as error:
-        return _Read(candidate, refused=f"the file cannot be read: {error.strerror or error}")
+def check(config: ImportImages) -> None:
+    """Refuse what cannot be meant, before anything is read.
 
-
-def _quality(pixels: Any) -> Mapping[str, float]:
-    measured = measure_quality(pixels)
-    return {name: getattr(measured, name) for name in catalog.QUALITY_MEASURES}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
-
-
-def _staging(workspace: Workspace) -> Path:
-    return workspace.folder("images", f".incoming-{os.getpid()}")
-
-
-_counter = itertools.count()
-
-
-def _stage(workspace: Workspace, source: Path) -> Path:
-    staged = _staging(workspace) / str(next(_counter))
-    shutil.copyfile(source, staged)
-    return staged
-
-
-def _keep(workspace: Workspace, staged: Path, sha256: str, format: str) -> Path:
-    """Give a staged copy its name by content; the path below the workspace."""
-    suffix = _SUFFIXES.get(format, f".{format.lower()}")
-    location = Path("images", sha256[:2], f"{sha256}{suffix}")
-    workspace.folder("images", sha256[:2])
-    staged.rename(workspace.path / location)
-    return location
+    Raises:
+        ValueError: `split`, `crops`, `crop_margin` or `reference` has no meaning here.
+    """
+    _ratios(config)
+    if config.crops not in ("whole", "boxes"):
+        raise ValueError(f"crops must be whole or boxes, got {config.crops!r}")
+    check_margin(config.crop_margin)
+    if config.crops == "boxes" and config.reference:
+        raise ValueError("crops are new images: they cannot stay where their whole images are")
 
 
 def _ratios(config: ImportImages) -> Mapping[str, float] | None:
@@ -267,12 +234,27 @@ def _ratios(config: ImportImages) -> Mapping[str, float] | None:
 
 
 def _draw_splits(workspace: Workspace, config: ImportImages, import_id: int) -> None:
-    """Draw splits, stratified by label, for the images of this import that are to have one."""
+    """Draw splits, stratified by label, for the images of this import that are to have one.
+
+    Shots of one thing and near-duplicates stay together, also with what is in the workspace.
+    """
     ratios = _ratios(config)
     if ratios is None:
         return
-    rows = catalog.images_without_split(workspace, import_id)
-    drawn = assign_splits([label for _, label in rows], ratios=ratios, seed=config.seed)
-    catalog.set_imported_splits(
-        workspace, {image_id: split for (image_id, _), split in zip(rows, drawn, strict=True)}
+    rows = [row for row in intake.split_rows(workspace) if row.split or row.import_id == import_id]
+    if all(row.split for row in rows):
+        return
+    drawn = assign_splits(
+        [row.label for row in rows],
+        ratios=ratios,
+        seed=config.seed,
+        groups=joined_groups(
+            [row.shot_group for row in rows],
+            [None if row.near_duplicates is None else str(row.near_duplicates) for row in rows],
+        ),
+        fixed=[row.split for row in rows],
+    )
+    intake.set_imported_splits(
+        workspace,
+        {row.id: split for row, split in zip(rows, drawn, strict=True) if row.split is None},
     )

@@ -60,6 +60,9 @@ def jpeg(image_id: int, side_px: int) -> bytes:
     return buffer.getvalue()
 
 
+BOXES = [{"label": UNTRUSTED, "x": 300, "y": 0, "width": 600, "height": 120}]
+
+
 def card(image_id: int) -> dict:
     return {
         "title": f"panel_{image_id:05d}.jpg" if image_id % 5 else UNTRUSTED,
@@ -69,6 +72,8 @@ def card(image_id: int) -> dict:
             ["Cluster", str(image_id % 4)],
             ["Anomaly score", f"{image_id % 100 / 100:.2f}"],
         ],
+        "size": [1200, 1200],
+        "boxes": BOXES if image_id % 2 else [],
     }
 
 

@@ -54,6 +54,30 @@ def test_good_files_are_unpacked_where_they_belong(tmp_path: Path) -> None:
     assert unpacked(tmp_path / "into") == {"set/dirt/1.jpg": b"one", "set/drop/2.jpg": b"two"}
 
 
+def test_progress_is_told_before_each_entry_by_its_bytes(tmp_path: Path) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as made:
+        for name, n_bytes in (("1.jpg", 10), ("2.jpg", 30), ("3.jpg", 60)):
+            made.writestr(name, b"x" * n_bytes)
+    told: list[float] = []
+    extract_zip(archive, tmp_path / "into", max_bytes=MB, on_progress=told.append)
+    assert told == [0.0, 0.1, 0.4]
+
+
+def test_unpacking_ends_where_the_listener_says_so(tmp_path: Path) -> None:
+    class Enough(Exception):
+        pass
+
+    def stop(share: float) -> None:
+        if share > 0:
+            raise Enough
+
+    archive = packed(("1.jpg", b"one"), ("2.jpg", b"two"))
+    with pytest.raises(Enough):
+        extract_zip(archive, tmp_path / "into", max_bytes=MB, on_progress=stop)
+    assert unpacked(tmp_path / "into") == {"1.jpg": b"one"}
+
+
 def test_a_file_on_disk_is_unpacked_like_a_stream(tmp_path: Path) -> None:
     path = tmp_path / "set.zip"
     path.write_bytes(packed(("1.jpg", b"one")).getvalue())

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from core.annotations import Box, Crop
 from core.errors import OperatorError
-from core.images.boxes import Box, clip_box, label_of_boxes
-from core.images.crops import MIN_MARGIN_PX, crop_box, crop_candidates
+from core.images.boxes import clip_box, label_of_boxes
+from core.images.crops import MIN_MARGIN_PX, crop_box
 from core.images.data_yaml import read_data_yaml
 from core.images.detection import MAX_ANNOTATION_BYTES
 from core.images.importers import Candidate, Scan, detect_format, scan
@@ -225,14 +226,14 @@ def test_an_export_of_roboflow_in_class_folders_is_read_as_folders(tmp_path: Pat
     assert {candidate.label for candidate in found.candidates} == set(CLASSES)
 
 
-def test_versions_of_one_photograph_carry_its_name(tmp_path: Path) -> None:
+def test_versions_of_one_photograph_are_one_group(tmp_path: Path) -> None:
     put_text(tmp_path / "data.yaml", "names: [dirt]\nroboflow:\n  workspace: paint\n")
     for version in ("a1", "b2"):
         put_image(tmp_path / f"train/images/{roboflow_name('panel.7', version)}.jpg")
         put_text(tmp_path / f"train/labels/{roboflow_name('panel.7', version)}.txt", "")
     found = scan(tmp_path)
     assert found.format == "roboflow"
-    assert [item.attributes for item in found.candidates] == [{"photograph": "panel.7.jpg"}] * 2
+    assert [item.group for item in found.candidates] == ["panel.7.jpg"] * 2
 
 
 def test_an_export_of_roboflow_that_is_not_read_is_not_taken_without_its_labels(
@@ -882,60 +883,50 @@ def painted(box: Box, size: tuple[int, int] = (200, 100)) -> Image.Image:
     return image
 
 
+def cut(image: Image.Image, box: Box, margin: float) -> tuple[Image.Image, Crop, Box]:
+    return crop_box(image, box, margin=margin, source="panel.jpg", source_sha256="ab")
+
+
 def test_a_crop_has_its_box_in_the_middle_of_its_margin() -> None:
     box = Box("dirt", 80, 40, 40, 20)
-    crop = crop_box(painted(box), box, margin=0.25)
+    crop, place, inside = cut(painted(box), box, 0.25)
     assert crop.size == (60, 40)
     assert crop.getpixel((10, 10)) == crop.getpixel((49, 29)) == (0, 0, 0)
     assert crop.getpixel((9, 10)) == crop.getpixel((50, 29)) == (255, 255, 255)
+    assert place == Crop("panel.jpg", "ab", 70, 30, 60, 40)
+    assert inside == Box("dirt", 10, 10, 40, 20)
 
 
 def test_a_speck_gets_the_least_margin() -> None:
     box = Box("dirt", 80, 40, 1, 1)
     side = 2 * MIN_MARGIN_PX + 1
-    assert crop_box(painted(box), box, margin=0.25).size == (side, side)
+    assert cut(painted(box), box, 0.25)[0].size == (side, side)
 
 
 def test_a_crop_ends_where_its_image_ends() -> None:
     box = Box("dirt", 0, 90, 40, 10)
-    crop = crop_box(painted(box), box, margin=0.5)
+    crop, place, inside = cut(painted(box), box, 0.5)
     assert crop.size == (60, 30)
     assert crop.getpixel((0, 29)) == (0, 0, 0)
+    assert (place.x, place.y, inside.x, inside.y) == (0, 70, 0, 20)
 
 
 def test_parts_of_pixels_belong_to_the_crop() -> None:
-    box = Box("dirt", 80.4, 40.4, 40.2, 20.2)
-    assert crop_box(painted(box), box, margin=0.25).size == (61, 41)
+    box = Box("dirt", 80.25, 40.25, 40.5, 20.5)
+    crop, _, inside = cut(painted(box), box, 0.25)
+    assert crop.size == (61, 41)
+    assert (inside.x, inside.width) == (10.25, 40.5)
 
 
 @pytest.mark.parametrize("margin", [-0.1, float("nan"), float("inf")])
 def test_a_margin_is_a_share(margin: float) -> None:
     with pytest.raises(ValueError, match="margin"):
-        crop_box(painted(Box("dirt", 0, 0, 9, 9)), Box("dirt", 0, 0, 9, 9), margin=margin)
+        cut(painted(Box("dirt", 0, 0, 9, 9)), Box("dirt", 0, 0, 9, 9), margin)
 
 
 def test_a_box_outside_its_image_gives_no_crop() -> None:
     with pytest.raises(ValueError, match="outside"):
-        crop_box(Image.new("RGB", (10, 10)), Box("dirt", 20, 0, 5, 5), margin=0.1)
-
-
-def test_each_crop_knows_its_image_and_place(tmp_path: Path) -> None:
-    export_voc(tmp_path)
-    candidates = by_name(scan(tmp_path))
-    first, second = crop_candidates(candidates["several"])
-    assert first.label == "scratch"
-    assert second.label == "dirt"
-    assert second.boxes == (Box("dirt", 40, 30, 8, 8),)
-    assert (second.path, second.split) == (candidates["several"].path, "train")
-    assert second.relative == "train/images/several.jpg/box-2.png"
-    assert second.attributes == {
-        "crop_of": "train/images/several.jpg",
-        "box_x": 40.0,
-        "box_y": 30.0,
-        "box_width": 8.0,
-        "box_height": 8.0,
-    }
-    assert crop_candidates(candidates["clean"]) == []
+        cut(Image.new("RGB", (10, 10)), Box("dirt", 20, 0, 5, 5), 0.1)
 
 
 # Real images
@@ -965,9 +956,7 @@ def test_neu_det_has_1800_images_of_which_123_show_several_classes() -> None:
         "train": 1770,
         "validation": 30,
     }
-    crops = [crop for candidate in found.candidates for crop in crop_candidates(candidate)]
-    assert len(crops) == 4186  # of 4,189 boxes three are drawn twice
-    assert len({crop.relative for crop in crops}) == len(crops)
+    assert sum(len(candidate.boxes) for candidate in found.candidates) == 4186
 
 
 @pytest.mark.real_data

@@ -1,4 +1,4 @@
-"""Quality: the measures order images as the eye does, and the flags name the odd ones."""
+"""Quality: the measures order images as the eye does."""
 
 from dataclasses import asdict, fields
 
@@ -8,30 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from core.images.quality import (
-    MIN_IMAGES_FOR_BLUR,
-    QUALITY_MEASURES,
-    ImageQuality,
-    flag_quality,
-    measure_quality,
-)
+from core.images.quality import QUALITY_MEASURES, ImageQuality, measure_quality
 
 
 def noise(seed: int = 0, *, side: int = 128, deviation: float = 30.0) -> Image.Image:
     samples = np.random.default_rng(seed).normal(128, deviation, (side, side, 1))
     grey = samples.clip(0, 255).astype(np.uint8)
     return Image.fromarray(np.repeat(grey, 3, axis=2))
-
-
-def as_table(qualities: list[ImageQuality]) -> dict[str, np.ndarray]:
-    return {
-        field.name: np.array([getattr(quality, field.name) for quality in qualities])
-        for field in fields(ImageQuality)
-    }
-
-
-def flags_of(qualities: list[ImageQuality]) -> list[tuple[int, str]]:
-    return [(flag.row, flag.flag) for flag in flag_quality(as_table(qualities))]
 
 
 def test_black_and_white_are_the_ends_of_brightness() -> None:
@@ -84,49 +67,3 @@ def test_every_measure_stays_in_its_range(width: int, height: int, pixels: int) 
 def test_every_measure_is_described() -> None:
     described = [measure.name for measure in QUALITY_MEASURES]
     assert described == [field.name for field in fields(ImageQuality)]
-
-
-def test_ordinary_images_are_not_flagged() -> None:
-    assert flags_of([measure_quality(noise(seed)) for seed in range(30)]) == []
-
-
-def test_dark_bright_and_blank_images_are_flagged_with_their_reason() -> None:
-    images = [Image.new("RGB", (64, 64), shade) for shade in ("black", "grey", "white")]
-    assert flags_of([measure_quality(image) for image in images]) == [
-        (0, "too_dark"),
-        (0, "nearly_uniform"),
-        (0, "clipped_dark"),
-        (1, "nearly_uniform"),
-        (2, "too_bright"),
-        (2, "nearly_uniform"),
-        (2, "clipped_bright"),
-    ]
-    table = as_table([measure_quality(images[0])])
-    assert [flag.reason for flag in flag_quality(table)] == [
-        "mean brightness 0.000",
-        "contrast 0.0000: hardly any structure",
-        "100% of the pixels are black",
-    ]
-
-
-def test_the_one_blurred_image_of_a_set_is_flagged() -> None:
-    images = [noise(seed, deviation=25 + seed % 7) for seed in range(30)]
-    images[17] = images[17].filter(ImageFilter.GaussianBlur(2))
-    assert flags_of([measure_quality(image) for image in images]) == [(17, "blurred")]
-
-
-def test_a_small_set_says_nothing_of_blur() -> None:
-    images = [noise(seed) for seed in range(MIN_IMAGES_FOR_BLUR - 1)]
-    images[0] = images[0].filter(ImageFilter.GaussianBlur(2))
-    assert flags_of([measure_quality(image) for image in images]) == []
-
-
-def test_an_empty_table_has_no_flags() -> None:
-    assert flags_of([]) == []
-
-
-def test_measures_of_different_lengths_are_refused() -> None:
-    table = as_table([measure_quality(noise())])
-    table["contrast"] = np.zeros(2)
-    with pytest.raises(ValueError, match="differ in length"):
-        flag_quality(table)

@@ -17,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from core.images.quality import measure_quality
 from core.images.reading import ImageRejected, load_for_import, read_image
+from core.images.thumbnails import fit_within
 
 MAX_PIXELS = 1_000_000
 FORMATS = ["JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF"]
@@ -314,12 +316,19 @@ def test_hostile_bytes_are_refused_and_nothing_else_is_raised(data: bytes, start
 
 
 @pytest.mark.filterwarnings("ignore")
-@given(position=st.integers(0, 10_000), value=st.integers(0, 255), start=st.sampled_from(FORMATS))
-def test_a_flipped_byte_is_read_or_refused(position: int, value: int, start: str) -> None:
+@given(
+    position=st.integers(0, 10_000),
+    value=st.integers(0, 255),
+    start=st.sampled_from(FORMATS),
+    side=st.sampled_from([None, 4]),
+)
+def test_a_flipped_byte_is_read_or_refused(
+    position: int, value: int, start: str, side: int | None
+) -> None:
     data = bytearray(encode(photograph(8, 8), start))
     data[position % len(data)] = value
     with suppress(ImageRejected):
-        assert read_image(bytes(data), max_pixels=10_000).mode == "RGB"
+        assert load_for_import(bytes(data), max_pixels=10_000, side=side)[1].mode == "RGB"
 
 
 # What is known of it
@@ -342,6 +351,63 @@ def test_the_facts_are_of_the_file_and_the_size_of_the_upright_image(tmp_path: P
     assert facts.sha256 == hashlib.sha256(data).hexdigest()
     assert (facts.width, facts.height) == image.size == (30, 40)
     assert (facts.format, facts.n_bytes) == ("JPEG", len(data))
+
+
+# What is small enough for the caller
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_jpeg_shrunk_while_decoding_keeps_its_true_size_in_the_facts(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(photograph(1400, 700), "JPEG", exif=exif)
+    facts, small = load_for_import(data, max_pixels=MAX_PIXELS, side=320)
+    assert (facts.width, facts.height) == ((1400, 700) if orientation == 1 else (700, 1400))
+    assert small.size == ((320, 160) if orientation == 1 else (160, 320))
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "TIFF", "BMP"])
+def test_what_is_no_jpeg_is_shrunk_as_by_fit_within(image_format: str) -> None:
+    data = encode(photograph(640, 480), image_format)
+    _, small = load_for_import(data, max_pixels=MAX_PIXELS, side=320)
+    whole = fit_within(read_image(data, max_pixels=MAX_PIXELS), side=320)
+    assert small.tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("size", [(319, 200), (5000, 1), (639, 3), (1, 1)])
+def test_no_image_becomes_smaller_than_it_must(size: tuple[int, int]) -> None:
+    _, small = load_for_import(encode(photograph(*size), "JPEG"), max_pixels=MAX_PIXELS, side=320)
+    assert max(small.size) == min(max(size), 320)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("width", [640, 1280, 2560])
+def test_a_shrunk_jpeg_measures_like_the_whole_one(mode: str, width: int) -> None:
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (width // 16, width // 16, 3), dtype=np.uint8)
+    picture = Image.fromarray(coarse).resize((width, width), Image.Resampling.BICUBIC)
+    data = encode(picture.convert(mode), "JPEG", quality=90)
+    _, small = load_for_import(data, max_pixels=10_000_000, side=320)
+    of_small = measure_quality(small)
+    of_whole = measure_quality(read_image(data, max_pixels=10_000_000))
+    assert of_small.brightness == pytest.approx(of_whole.brightness, abs=0.01)
+    assert of_small.contrast == pytest.approx(of_whole.contrast, abs=0.01)
+    assert of_small.saturation == pytest.approx(of_whole.saturation, abs=0.01)
+    assert of_small.sharpness == pytest.approx(of_whole.sharpness, rel=0.1)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("n_missing", [1, 2, 10, 1000, 20_000])
+def test_a_jpeg_cut_short_is_found_at_any_size(progressive: bool, n_missing: int) -> None:
+    data = encode(photograph(640, 640), "JPEG", progressive=progressive)[:-n_missing]
+    for side in (None, 320, 160, 80):
+        with pytest.raises(ImageRejected, match="cut short"):
+            load_for_import(data, max_pixels=MAX_PIXELS, side=side)
+
+
+def test_a_side_below_one_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="got 0"):
+        load_for_import(b"", max_pixels=1, side=0)
 
 
 def test_many_threads_read_the_same_pixels() -> None:

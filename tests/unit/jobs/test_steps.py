@@ -1,9 +1,6 @@
 """What each kind of job leaves in the workspace, also when it is stopped half way."""
 
-import hashlib
 import json
-import os
-import signal
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +10,6 @@ import numpy as np
 import pytest
 
 from core.errors import Cancelled
-from core.images.thumbnails import ThumbnailStore
 from core.jobs import queue
 from core.jobs.configs import (
     CheckFiles,
@@ -32,7 +28,6 @@ from core.state import catalog, job_rows, labels, runs
 from core.state.catalog import ImageFilter
 from core.state.workspace import Workspace, create_workspace
 from tests.samples import do, fake_embedding, import_folder, save_image, write_images
-from tests.unit.jobs.conftest import wait_for, wait_until
 
 BACKBONE, N_FEATURES = "mobilenet_v2", 1280
 
@@ -88,192 +83,6 @@ def counts(result: dict) -> tuple[int, int, int, int]:
 
 def by_name(workspace: Workspace) -> dict[str, catalog.Image]:
     return {image.name: image for image in catalog.list_images(workspace)}
-
-
-# Import
-
-
-def test_an_import_takes_in_pictures_labels_and_facts(workspace: Workspace, folder: Path) -> None:
-    result = import_folder(workspace, folder).result
-    assert counts(result) == (6, 0, 0, 0)
-    assert result["classes"] == {"dirt": 2, "drop": 2, "scratch": 2}
-    assert sum(result["splits"].values()) == 6
-    thumbnails = ThumbnailStore(workspace.path / "thumbnails.db")
-    for name, image in by_name(workspace).items():
-        assert name.startswith(f"{image.label}/")
-        assert image.label_origin == "imported"
-        file = catalog.image_path(workspace, image)
-        assert file.read_bytes() == (folder / name).read_bytes()
-        assert image.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
-        assert thumbnails.get(image.sha256)
-    ids, quality = catalog.quality_table(workspace)
-    assert len(ids) == 6
-    assert (quality["brightness"] > 0).all()
-    assert not list((workspace.path / "images").glob(".incoming*"))
-
-
-def test_importing_again_takes_in_only_what_is_new(workspace: Workspace, folder: Path) -> None:
-    import_folder(workspace, folder)
-    assert counts(import_folder(workspace, folder).result) == (0, 0, 6, 0)
-    save_image(folder / "drop" / "new.png", (9, 9, 9))
-    save_image(folder / "drop" / "000.png", (8, 8, 8))  # other content under a known path
-    assert counts(import_folder(workspace, folder).result) == (2, 0, 5, 0)
-    assert catalog.count_images(workspace) == 8
-
-
-def test_a_content_that_comes_twice_is_one_image_with_its_first_label(
-    workspace: Workspace, folder: Path, tmp_path: Path
-) -> None:
-    copy = folder / "scratch" / "copy.png"
-    copy.write_bytes((folder / "dirt" / "000.png").read_bytes())
-    assert counts(import_folder(workspace, folder).result) == (6, 1, 0, 0)
-    again = tmp_path / "again" / "drop" / "other.png"
-    again.parent.mkdir(parents=True)
-    again.write_bytes(copy.read_bytes())
-    assert counts(import_folder(workspace, tmp_path / "again").result) == (0, 1, 0, 0)
-    image = by_name(workspace)["dirt/000.png"]
-    assert (image.label, image.label_origin) == ("dirt", "imported")
-    assert catalog.list_duplicates(workspace) == [
-        (image.id, (f"{folder}/dirt/000.png", f"{folder}/scratch/copy.png", str(again)))
-    ]
-
-
-def test_one_bad_file_is_listed_and_stops_nothing(workspace: Workspace, folder: Path) -> None:
-    (folder / "dirt" / "empty.png").touch()
-    (folder / "dirt" / "text.png").write_text("no image")
-    cut = folder / "dirt" / "cut.png"
-    cut.write_bytes((folder / "dirt" / "000.png").read_bytes()[:60])
-    (folder / "dirt" / "out.png").symlink_to("/etc/hostname")
-    result = import_folder(workspace, folder).result
-    assert counts(result) == (6, 0, 0, 4)
-    refused = dict(catalog.list_rejections(workspace, result["import_id"]))
-    assert set(refused) == {f"dirt/{name}.png" for name in ("empty", "text", "cut", "out")}
-    assert all(refused.values())
-    assert catalog.list_imports(workspace)[0].n_rejected == 4
-
-
-def test_an_empty_folder_is_an_import_of_nothing(workspace: Workspace, tmp_path: Path) -> None:
-    assert counts(import_folder(workspace, tmp_path).result) == (0, 0, 0, 0)
-
-
-def test_a_source_that_is_not_there_is_told(workspace: Workspace, tmp_path: Path) -> None:
-    job = do(workspace, ImportImages(source=str(tmp_path / "nowhere")))
-    assert job.status == "failed"
-    assert "nowhere" in job.error["title"]
-
-
-def test_a_table_brings_labels_splits_and_attributes(workspace: Workspace, folder: Path) -> None:
-    (folder / "labels.csv").write_text(
-        "path,label,split,line,mm\n"
-        "dirt/000.png,crater,train,A,1.5\n"
-        "drop/000.png,,test,,2\n"
-        "missing.png,dirt,train,A,3\n"
-    )
-    result = import_folder(workspace, folder).result
-    assert counts(result) == (2, 0, 0, 1)
-    images = by_name(workspace)
-    crater, bare = images["dirt/000.png"], images["drop/000.png"]
-    assert (crater.label, crater.split) == ("crater", "train")
-    assert crater.attributes == {"line": "A", "mm": 1.5}
-    assert (bare.label, bare.split, bare.attributes) == (None, "test", {"mm": 2.0})
-    assert catalog.list_attributes(workspace) == {"line": "text", "mm": "number"}
-
-
-@pytest.mark.parametrize(
-    ("rule", "train", "elsewhere"),
-    [
-        ("keep", {"train"}, {None}),
-        ("auto", {"train"}, {"train", "validation", "calibration", "test"}),
-        ("0/0/0/1", {"test"}, {"test"}),
-    ],
-)
-def test_the_rule_for_splits_is_kept(
-    rule: str, train: set, elsewhere: set, workspace: Workspace, tmp_path: Path
-) -> None:
-    write_images(tmp_path / "line" / "train", n_per_class=4)
-    for number in range(20):
-        save_image(tmp_path / "line" / "crater" / f"{number}.png", (number, 200, 200))
-    import_folder(workspace, tmp_path / "line", split=rule)
-    found: dict[str, set] = {"train": set(), "crater": set()}
-    for name, image in by_name(workspace).items():
-        found[name.partition("/")[0]].add(image.split)
-    assert found == {"train": train, "crater": elsewhere}
-
-
-def test_a_rule_that_is_none_is_refused_before_anything_is_imported(
-    workspace: Workspace, folder: Path
-) -> None:
-    job = do(workspace, ImportImages(source=str(folder), split="half/half"))
-    assert job.status == "failed"
-    assert catalog.count_images(workspace) == 0
-
-
-def test_referenced_files_stay_where_they_are(workspace: Workspace, folder: Path) -> None:
-    result = do(workspace, ImportImages(source=str(folder), reference=True)).result
-    assert counts(result) == (6, 0, 0, 0)
-    image = by_name(workspace)["dirt/000.png"]
-    assert catalog.image_path(workspace, image) == folder / "dirt" / "000.png"
-    assert not list((workspace.path / "images").rglob("*.png"))
-
-
-def test_a_zip_is_imported_like_the_folder_in_it_and_the_upload_deleted(
-    workspace: Workspace, folder: Path, tmp_path: Path
-) -> None:
-    upload = tmp_path / "0815.zip"
-    with zipfile.ZipFile(upload, "w") as archive:
-        for file in sorted(folder.rglob("*.png")):
-            archive.write(file, Path("panels", file.relative_to(folder)))
-        archive.writestr("../escaped.png", b"x")
-        archive.writestr("panels/dirt/text.png", b"no image")
-    config = ImportImages(source=str(upload), shown_as="panels.zip", is_upload=True)
-    job = do(workspace, config)
-    assert counts(job.result) == (6, 0, 0, 2)
-    assert set(by_name(workspace)) == {
-        file.relative_to(folder).as_posix() for file in folder.rglob("*.png")
-    }
-    assert catalog.list_imports(workspace)[0].source == "panels.zip"
-    assert not upload.exists()
-    assert not (queue.job_folder(workspace, job.id) / "unpacked").exists()
-    assert not list(tmp_path.rglob("escaped.png"))
-
-
-def test_an_archive_cannot_be_left_in_place_and_is_kept_for_another_try(
-    workspace: Workspace, tmp_path: Path
-) -> None:
-    with zipfile.ZipFile(tmp_path / "a.zip", "w"):
-        pass
-    config = ImportImages(source=str(tmp_path / "a.zip"), reference=True, is_upload=True)
-    assert do(workspace, config).status == "failed"
-    assert (tmp_path / "a.zip").exists()
-
-
-def test_an_import_whose_worker_is_killed_goes_on_and_counts_each_image_once(
-    workspace: Workspace, tmp_path: Path
-) -> None:
-    write_images(tmp_path / "line", n_per_class=600, classes=["drop"])
-    for number in range(600):
-        save_image(tmp_path / "line" / "dirt" / f"{number}.png", (number // 256, 0, number % 256))
-    twin = tmp_path / "line" / "drop" / "twin.png"
-    twin.write_bytes((tmp_path / "line" / "dirt" / "0.png").read_bytes())
-    (tmp_path / "line" / "dirt" / "0-bad.png").write_text("no image")
-    job = queue.submit(workspace, ImportImages(source=str(tmp_path / "line")), actor="Ada")
-    wait_until(lambda: catalog.count_images(workspace) > 0)
-    os.kill(job_rows.get_job(workspace, job.id).pid, signal.SIGKILL)
-    n_before = catalog.count_images(workspace)
-    assert n_before < 1200
-    job = wait_for(workspace, job, "succeeded")
-    assert job.attempts == 2
-    assert counts(job.result) == (1200, 1, 0, 1)
-    done = catalog.list_imports(workspace)
-    assert len(done) == 1
-    assert (done[0].n_imported, done[0].n_duplicates) == (1200, 1)
-    assert (done[0].n_known, done[0].n_rejected) == (0, 1)
-    assert catalog.count_images(workspace) == 1200
-    assert catalog.count_images(workspace, ImageFilter(splits=(None,))) == 0
-    assert len(ThumbnailStore(workspace.path / "thumbnails.db")) == 1200
-
-
-# Generate
 
 
 def test_a_generated_data_set_has_splits_and_says_what_it_is(workspace: Workspace) -> None:
@@ -527,7 +336,8 @@ def test_an_archive_holds_every_image_and_nothing_is_left_beside_it(
     job = do(workspace, ExportImages())
     assert [lost["path"] for lost in job.result["missing"]] == ["dirt/000.png"]
     with zipfile.ZipFile(workspace.path / "exports" / job.result["archive"]) as archive:
-        assert len(archive.namelist()) == job.result["n_exported"] == 5
+        images = [name for name in archive.namelist() if name.endswith(".png")]
+    assert len(images) == job.result["n_exported"] == 5
     assert [file.name for file in (workspace.path / "exports").iterdir()] == [job.result["archive"]]
     assert not (queue.job_folder(workspace, job.id) / "export").exists()
 

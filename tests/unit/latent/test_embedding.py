@@ -1,6 +1,7 @@
 """Features come in the order of the files, whatever becomes of some of them on the way."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,24 @@ def test_chunks_hold_whole_batches_and_at_most_512_rows(tmp_path, extractor):
     files = grey_images(tmp_path, 100) * 6
     chunks, _ = embed(files, extractor, batch_size=100)
     assert [len(chunk.indices) for chunk in chunks] == [500, 100]
+
+
+@pytest.mark.parametrize(("size_px", "batches"), [(8, [16, 4]), (224, [16, 4]), (448, [4] * 5)])
+def test_larger_images_go_through_the_network_fewer_at_a_time(
+    tmp_path, monkeypatch, size_px, batches
+):
+    monkeypatch.setattr(embedding_module, "computes_bfloat16", lambda device: False)
+    seen: list[int] = []
+    network = MeanColour()
+    network.register_forward_hook(lambda module, images, features: seen.append(len(features)))
+    extractor = FeatureExtractor(
+        network,
+        preprocessing=replace(PREPROCESSING, size_px=size_px),
+        n_features=3,
+        device="cpu",
+    )
+    embed(grey_images(tmp_path, 20), extractor)
+    assert sorted(seen, reverse=True) == batches
 
 
 def test_progress_ends_at_one_and_a_cancelled_run_stops(tmp_path, extractor):

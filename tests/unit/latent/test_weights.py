@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from safetensors.torch import save_file
 
 from core.errors import OperatorError
 from core.latent import weights as weights_module
-from core.latent.backbones import get_backbone
+from core.latent.backbones import BACKBONES, build_network, get_backbone
 from core.latent.torch_setup import import_torchvision
 from core.latent.weights import load_backbone, read_state_dict, resolve_weights
 
@@ -136,7 +137,11 @@ def test_random_networks_of_one_seed_are_the_same_and_of_two_differ():
 @pytest.mark.parametrize(
     ("name", "backbone"),
     [("wide_resnet50_2-95faca4d.pth", "resnet50"), ("vgg16_bn.pth", "vgg16"),
-     ("mobilenet_v2.txt", BACKBONE), ("resnet50.pth", BACKBONE)],
+     ("mobilenet_v2.txt", BACKBONE), ("resnet50.pth", BACKBONE), ("resnet50.pth", "resnet18"),
+     ("fasterrcnn_resnet50_fpn_coco-258fb6c6.pth", "resnet50"), ("vit_b_32.pth", "vit_b_16"),
+     ("resnet50-0676ba61.pth", "fasterrcnn_resnet50_fpn"), ("swin_v2_t.pth", "swin_t"),
+     ("fasterrcnn_resnet50_fpn_v2_coco.pth", "fasterrcnn_resnet50_fpn"),
+     ("maxvit_t.pth", "swin_t"), ("swin_t-taught_by_resnet50.pth", "resnet50")],
 )  # fmt: skip
 def test_a_file_of_another_network_is_not_taken(tmp_path, name, backbone):
     place(tmp_path, name, b"")
@@ -218,3 +223,176 @@ def test_a_file_that_changed_since_it_was_resolved_is_not_run(tmp_path, saved):
     found = resolve_weights(BACKBONE, weights_dirs=[tmp_path])
     with pytest.raises(OperatorError, match="has changed"):
         load_backbone(replace(found, sha256="0" * 64))
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_a_file_called_as_it_is_published_or_after_the_backbone_is_found(tmp_path, backbone):
+    entry = get_backbone(backbone)
+    published = Path(weights_module.published_url(entry)).name
+    for name in (published, f"{backbone}-taught_by_wide_resnet50_2.pth"):
+        torch.save(shaped_state(backbone), place(tmp_path / name, name, b""))
+        found = resolve_weights(backbone, weights_dirs=[tmp_path / name], offline=True)
+        assert found.path == tmp_path / name / name
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_a_users_own_file_fits_whatever_its_number_of_classes(tmp_path, backbone):
+    torch.save(shaped_state(backbone, num_classes=3), tmp_path / "mine.pth")
+    found = resolve_weights(backbone, file=tmp_path / "mine.pth")
+    assert (found.source, found.path) == ("file", tmp_path / "mine.pth")
+    with torch.device("meta"):
+        expected = build_network(get_backbone(backbone)).state_dict()
+    state = read_state_dict(tmp_path / "mine.pth", get_backbone(backbone))
+    assert {key: value.shape for key, value in state.items()} == {
+        key: value.shape for key, value in expected.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("of", "other", "words"),
+    [
+        ("resnet34", "resnet18", "layer1.2.conv1.weight is unknown"),
+        ("resnet18", "resnet34", "layer1.2.conv1.weight is missing"),
+        ("resnet50", "fasterrcnn_resnet50_fpn", "backbone.body.conv1.weight is missing"),
+        ("fasterrcnn_resnet50_fpn", "resnet50", "conv1.weight is missing"),
+        ("mobilenet_v2", "efficientnet_b0", "features.1.0.block.0.0.weight is missing"),
+        ("swin_t", "convnext_tiny", "features.0.1.weight is missing"),
+    ],
+)
+def test_the_weights_of_one_network_fit_no_other(tmp_path, of, other, words):
+    torch.save(shaped_state(of), tmp_path / "mine.pth")
+    with pytest.raises(OperatorError, match=f"mine.pth does not fit .*{words}"):
+        resolve_weights(other, file=tmp_path / "mine.pth")
+
+
+@pytest.mark.parametrize(
+    ("backbone", "new", "old"),
+    [
+        ("vit_b_16", ".mlp.0.", ".mlp.linear_1."),
+        ("vit_b_16", ".mlp.3.", ".mlp.linear_2."),
+        ("fasterrcnn_resnet50_fpn", "inner_blocks.0.0.", "inner_blocks.0."),
+        ("fasterrcnn_resnet50_fpn", "layer_blocks.3.0.", "layer_blocks.3."),
+    ],
+)
+def test_the_names_of_older_files_are_those_that_torchvision_knows(tmp_path, backbone, new, old):
+    state = shaped_state(backbone, num_classes=3)
+    older = {key.replace(new, old): value for key, value in state.items()}
+    assert older.keys() != state.keys()
+    with torch.device("meta"):
+        torchvisions_own(backbone, num_classes=3).load_state_dict(older, assign=True)
+    torch.save(older, tmp_path / "older.pth")
+    assert read_state_dict(tmp_path / "older.pth", get_backbone(backbone)).keys() <= state.keys()
+
+
+def test_the_published_detector_has_frozen_normalisation_without_counters(tmp_path):
+    state = shaped_state("fasterrcnn_resnet50_fpn")
+    published = {key: value for key, value in state.items() if "num_batches_tracked" not in key}
+    torch.save(published, tmp_path / "frozen.pth")
+    read = read_state_dict(tmp_path / "frozen.pth", get_backbone("fasterrcnn_resnet50_fpn"))
+    assert not any(key.startswith(("rpn.", "roi_heads.")) for key in read)
+
+
+def test_the_file_asked_for_comes_before_all_others(tmp_path, cache, saved, publish):
+    place(cache, publish(saved), saved)
+    place(tmp_path / "placed", "mobilenet_v2.pth", saved)
+    mine = place(tmp_path, "whatever-i-call-it.bin", saved)
+    found = resolve_weights(
+        BACKBONE, file=mine, weights_dirs=[tmp_path / "placed"], cache_dir=cache
+    )
+    assert (found.source, found.path) == ("file", mine)
+    assert found.sha256 == hashlib.sha256(saved).hexdigest()
+
+
+def test_a_file_asked_for_that_is_not_there_is_named_and_nothing_else_is_taken(tmp_path, saved):
+    place(tmp_path, "mobilenet_v2.pth", saved)
+    with pytest.raises(OperatorError, match=r"There is no weights file .*gone.pth"):
+        resolve_weights(BACKBONE, file=tmp_path / "gone.pth", weights_dirs=[tmp_path])
+
+
+WRAPPED = {
+    "data parallel": lambda state: prefixed(state, "module."),
+    "a training framework": lambda state: {"state_dict": prefixed(state, "model."), "epoch": 3},
+    "a compiled model": lambda state: prefixed(state, "_orig_mod."),
+    "several at once": lambda state: {"model": prefixed(state, "module._orig_mod.")},
+    "a checkpoint": lambda state: {"model_state_dict": state, "optimizer": {"lr": 0.1}},
+    "a model of one's own": lambda state: (
+        prefixed(state, "backbone.") | {"head.weight": torch.zeros(3, 5)}
+    ),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+@pytest.mark.parametrize("backbone", [BACKBONE, "fasterrcnn_resnet50_fpn"])
+def test_what_a_wrapper_puts_around_a_state_dict_is_taken_off(tmp_path, backbone, wrap):
+    state = shaped_state(backbone)
+    first = next(iter(state))
+    state[first] = torch.rand(state[first].shape)
+    torch.save(wrap(state), tmp_path / "wrapped.pth")
+    read = read_state_dict(tmp_path / "wrapped.pth", get_backbone(backbone))
+    assert torch.equal(read[first], state[first])
+
+
+@pytest.mark.parametrize(
+    ("wrap", "words"),
+    [
+        (lambda state: prefixed(state, "teacher."), r"features.0.0.weight is missing"),
+        (lambda state: state | prefixed(state, "module."), "more than one such network"),
+        (lambda state: state | {"module.extra": torch.zeros(1)}, "module.extra is unknown"),
+    ],
+    ids=["an unknown wrapper", "two networks", "something beside a bare network"],
+)
+def test_any_other_names_are_refused_and_the_first_mismatch_named(tmp_path, wrap, words):
+    torch.save(wrap(shaped_state(BACKBONE)), tmp_path / "other.pth")
+    with pytest.raises(OperatorError, match=words):
+        resolve_weights(BACKBONE, file=tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda value: value * torch.nan, "holds values that are not finite"),
+        (lambda value: value / 0, "holds values that are not finite"),
+        (lambda value: value.double() * 1e300, "holds values that are not finite"),
+        (lambda value: value.to(torch.int8), "holds torch.int8, expected torch.float32"),
+        (lambda value: value.to_sparse(), "holds no state dict"),
+    ],
+    ids=["not a number", "infinite", "beyond float32", "whole numbers", "sparse"],
+)
+def test_values_that_give_no_features_are_refused(tmp_path, damage, words):
+    state = shaped_state(BACKBONE)
+    state["features.0.0.weight"] = damage(torch.ones(state["features.0.0.weight"].shape))
+    torch.save(state, tmp_path / "mine.pth")
+    with pytest.raises(OperatorError, match=words):
+        resolve_weights(BACKBONE, file=tmp_path / "mine.pth")
+
+
+def test_a_file_that_unpacks_to_more_than_it_is_is_refused_before_it_is_read(tmp_path):
+    torch.save({"zeros": torch.zeros(1_000_000)}, tmp_path / "zeros.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "zeros.pth") as archive,
+        zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for entry in archive.infolist():
+            packed.writestr(entry.filename, archive.read(entry))
+    with pytest.raises(OperatorError, match="unpacks to more than it is"):
+        resolve_weights(BACKBONE, file=tmp_path / "bomb.pth")
+
+
+def shaped_state(backbone: str, **options: int) -> dict[str, torch.Tensor]:
+    """A state dict of torchvision's own model, all ones, which takes no room on disk."""
+    with torch.device("meta"):
+        state = torchvisions_own(backbone, **options).state_dict()
+    return {
+        key: torch.ones((), dtype=value.dtype).expand(value.shape) for key, value in state.items()
+    }
+
+
+def torchvisions_own(backbone: str, **options: int) -> torch.nn.Module:
+    """The whole model that torchvision builds, a detector with all its parts."""
+    if backbone == "fasterrcnn_resnet50_fpn":
+        options["weights_backbone"] = None
+    return import_torchvision().models.get_model(backbone, weights=None, **options)
+
+
+def prefixed(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {prefix + key: value for key, value in state.items()}

@@ -1,7 +1,6 @@
 """The images of a workspace: taken in once, counted, filtered, sorted, found on disk."""
 
 import os
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,9 @@ import pytest
 
 from core.errors import OperatorError
 from core.state import catalog, labels
-from core.state.catalog import ImageFilter, NewImage
+from core.state.catalog import ImageFilter
 from core.state.workspace import Workspace
-from tests.factories import begin_import, copy_in, fill, fill_many, new_image
+from tests.factories import copy_in, fill, fill_many, new_image
 
 ODD_NAMES = [
     "it's",
@@ -56,83 +55,6 @@ def three(workspace: Workspace) -> list[int]:
         ),
         new_image(3, name="c.png"),
     )
-
-
-def test_the_same_content_is_one_image_with_several_sources(workspace: Workspace) -> None:
-    import_id = begin_import(workspace)
-    first = new_image(1, source="/a.png", label="dirt")
-    same = new_image(1, source="/b.png", label="drop")
-    assert catalog.add_images(workspace, import_id, [first, same]) == (1, 1)
-    assert catalog.add_images(workspace, import_id, [same]) == (0, 1)
-    [image] = catalog.list_images(workspace)
-    assert (image.label, image.label_origin) == ("dirt", "imported")
-    assert catalog.list_duplicates(workspace) == [(image.id, ("/a.png", "/b.png"))]
-    assert {image.sha256 for image in catalog.list_images(workspace)} == {first.sha256}
-
-
-def test_an_image_from_one_path_twice_is_no_duplicate(workspace: Workspace) -> None:
-    fill(workspace, new_image(1))
-    fill(workspace, new_image(1))
-    assert catalog.list_duplicates(workspace) == []
-
-
-def test_an_import_counts_what_it_brought_and_what_it_refused(workspace: Workspace) -> None:
-    import_id = begin_import(workspace)
-    catalog.add_images(workspace, import_id, [new_image(1), new_image(2)])
-    catalog.add_images(workspace, import_id, [new_image(2, source="/again.png"), new_image(3)])
-    catalog.add_rejections(workspace, import_id, [("x.png", "empty"), ("y.png", "truncated")])
-    catalog.add_rejections(workspace, import_id, [])
-    done = catalog.finish_import(workspace, import_id, n_known=4)
-    assert (done.n_imported, done.n_duplicates, done.n_rejected, done.n_known) == (3, 1, 2, 4)
-    assert done.finished_at
-    assert catalog.list_imports(workspace) == [done]
-    assert catalog.list_rejections(workspace, import_id) == [
-        ("x.png", "empty"),
-        ("y.png", "truncated"),
-    ]
-
-
-def test_a_batch_in_which_nothing_was_new_changes_nothing(workspace: Workspace) -> None:
-    assert catalog.add_images(workspace, begin_import(workspace), []) == (0, 0)
-
-
-def test_a_batch_that_fails_leaves_no_image_behind(workspace: Workspace) -> None:
-    with pytest.raises(Exception, match=r"(?i)null"):
-        catalog.add_images(
-            workspace, begin_import(workspace), [new_image(1), new_image(2, width=None)]
-        )
-    assert catalog.count_images(workspace) == 0
-
-
-def test_imports_that_run_at_once_store_each_content_once(workspace: Workspace) -> None:
-    found = [new_image(number, label=f"class {number % 3}") for number in range(30)]
-    counts: list[tuple[int, int]] = []
-
-    def take_in(images: list[NewImage]) -> None:
-        import_id = begin_import(workspace)
-        counts.extend(
-            catalog.add_images(workspace, import_id, images[first : first + 5])
-            for first in range(0, 30, 5)
-        )
-
-    threads = [
-        threading.Thread(target=take_in, args=[images])
-        for images in (found, found[::-1], found[15:] + found[:15])
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sum(new for new, _ in counts) == 30
-    assert sum(same for _, same in counts) == 60
-    assert catalog.count_images(workspace) == 30
-    assert sorted(catalog.list_classes(workspace)) == ["class 0", "class 1", "class 2"]
-
-
-def test_known_sources_tell_the_content_that_a_path_had_last(workspace: Workspace) -> None:
-    fill(workspace, new_image(1, source="/a.png"), new_image(2, source="/b.png"))
-    fill(workspace, new_image(3, source="/a.png"))
-    assert catalog.known_sources(workspace, ["/a.png", "/new.png"]) == {"/a.png": f"{3:064x}"}
 
 
 def test_classes_keep_their_place_and_new_ones_follow_by_name(workspace: Workspace) -> None:
@@ -370,16 +292,3 @@ def test_a_hundred_thousand_ids_are_changed_and_read_at_once(workspace: Workspac
     assert labels.relabel(workspace, asked, "drop", actor="eve").n_changes == 20_000
     assert len(catalog.list_images(workspace, ImageFilter(ids=tuple(asked)))) == 20_000
     assert set(catalog.column(workspace, np.array(asked), "label")) == {"drop", None}
-
-
-def test_first_splits_are_drawn_for_the_images_of_one_import_only(workspace: Workspace) -> None:
-    fill(workspace, new_image(1))
-    import_id = begin_import(workspace)
-    catalog.add_images(
-        workspace, import_id, [new_image(2, label="dirt"), new_image(3, split="test"), new_image(4)]
-    )
-    waiting = catalog.images_without_split(workspace, import_id)
-    assert [label for _, label in waiting] == ["dirt", None]
-    catalog.set_imported_splits(workspace, {image_id: "train" for image_id, _ in waiting})
-    listed = catalog.list_images(workspace, sort="oldest")
-    assert [image.split for image in listed] == [None, "train", "test", "train"]

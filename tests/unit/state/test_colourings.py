@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 
+from core.annotations import Box, Crop
 from core.errors import OperatorError
 from core.state import cards, catalog, labels, runs, selections
 from core.state.colourings import (
@@ -179,7 +180,19 @@ def test_a_card_says_what_is_known_of_an_image(
             ["Size", "64 x 48"],
             ["File", "missing"],
         ],
+        "size": [64, 48],
+        "boxes": [],
     }
+
+
+def test_a_card_says_what_is_drawn_and_where_it_was_cut_out(workspace: Workspace) -> None:
+    dirt, drop = Box("dirt", 1, 2, 3, 4), Box("drop", 5, 6, 7, 8)
+    crop = Crop("panel.jpg", "ab", 10, 20, 30, 40)
+    [image_id] = fill(workspace, new_image(1, boxes=(dirt, dirt, drop), crop=crop))
+    card = cards.describe_image(workspace, image_id)
+    assert ["Boxes", "2 x dirt, drop"] in card["rows"]
+    assert ["Cut out of", "panel.jpg (30 x 40 at 10, 20)"] in card["rows"]
+    assert card["boxes"][2] == {"label": "drop", "x": 5, "y": 6, "width": 7, "height": 8}
 
 
 def test_a_card_passes_over_a_colouring_that_is_gone(workspace: Workspace, ids: np.ndarray) -> None:

@@ -1,0 +1,68 @@
+"""Quick actions of pages that join what is stored with light computation; nothing here is a job."""
+
+from core.errors import OperatorError
+from core.images.grouping import joined_groups
+from core.images.splits import split_off_calibration as draw_calibration
+from core.state import intake, labels, near_duplicates
+from core.state.labels import Batch
+from core.state.workspace import Workspace
+from core.vocabulary import SPLITS
+
+
+def split_off_calibration(
+    workspace: Workspace, *, actor: str, share: float = 0.5, seed: int = 0
+) -> Batch:
+    """Move a share of validation into calibration, stratified by label; it can be undone.
+
+    Shots of one thing and near-duplicates stay together. Thresholds are set on calibration alone,
+    so nothing may have been trained or chosen by those images before: do it before training.
+
+    Args:
+        share: of validation's images, in (0, 1).
+        seed: of the draw.
+
+    Raises:
+        OperatorError: validation is too small to be divided.
+        ValueError: `share` is out of its range.
+    """
+    rows = intake.split_rows(workspace)
+    splits = draw_calibration(
+        [row.label for row in rows],
+        [row.split for row in rows],
+        joined_groups(
+            [row.shot_group for row in rows],
+            [None if row.near_duplicates is None else str(row.near_duplicates) for row in rows],
+        ),
+        share=share,
+        seed=seed,
+    )
+    moved = [row.id for row, split in zip(rows, splits, strict=True) if split != row.split]
+    if not moved:
+        raise OperatorError(
+            "There is nothing to split off.",
+            "Validation has too few images that stand in no group with other splits.",
+            "Import more images, or move some to validation first.",
+        )
+    return labels.set_split(workspace, moved, "calibration", actor=actor)
+
+
+def unite_look_alikes(workspace: Workspace, *, actor: str) -> Batch:
+    """Move near-duplicates that stand in several splits into one, in one batch.
+
+    A group goes to the earliest of its splits, in the order of `SPLITS`: what was trained on must
+    not be asked again, and what leaves the test split harms no figure but its own size.
+
+    Raises:
+        OperatorError: no group stands in several splits.
+    """
+    splits_of: dict[int, dict[int, str]] = {}
+    for each in near_duplicates.list_look_alikes(workspace):
+        if each.split and not each.excluded:
+            splits_of.setdefault(each.number, {})[each.image_id] = each.split
+    moved: dict[int, str | None] = {}
+    for splits in splits_of.values():
+        target = min(splits.values(), key=SPLITS.index)
+        moved |= {image_id: target for image_id, split in splits.items() if split != target}
+    if not moved:
+        raise OperatorError("No images that show the same thing stand in several splits.")
+    return labels.set_splits(workspace, moved, actor=actor, reason="near-duplicates share a split")
