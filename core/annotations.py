@@ -31,7 +31,8 @@ class Decision:
 
     Attributes:
         label: cleaned; None where a label was taken away.
-        origin: `human` or `automatic`.
+        origin: `human`, `automatic`, or `imported` where one was taken back to what the source
+            said.
         actor: who or what decided; for a model its name or version.
         at: when, ISO 8601 in UTC; empty where the source does not say.
         score: confidence of an automatic decision, in [0, 1], higher = surer.

@@ -28,8 +28,8 @@ def clean_label(text: str) -> str | None:
         ValueError: the label is longer than `MAX_LABEL_LENGTH` characters, is not valid Unicode, or
             could not name a folder when the images are exported again.
     """
-    collapsed = " ".join(unicodedata.normalize("NFC", text).split())
-    label = "".join(c for c in collapsed if unicodedata.category(c) != "Cc").strip()
+    kept = "".join(c for c in text if c.isspace() or unicodedata.category(c) != "Cc")
+    label = " ".join(unicodedata.normalize("NFC", kept).split())
     if not label:
         return None
     if any(unicodedata.category(c) == "Cs" for c in label):

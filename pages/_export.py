@@ -19,7 +19,10 @@ _FORMATS = {
         ":material/dataset:",
         "The images and one table with embeddings and projections too: for data tools.",
     ),
-    "coco": (":material/data_object:", "One JSON file with the boxes: for training detectors."),
+    "coco": (
+        ":material/data_object:",
+        "JSON, a file a split, with the boxes: for detectors.",
+    ),
     "label-studio": (
         ":material/edit_note:",
         "JSON with labels and annotators: to annotate further in Label Studio.",

@@ -110,7 +110,7 @@ export function fetchCard(template, id) {
 export function showRows(list, rows) {
   list.replaceChildren(...rows.flatMap(([name, value]) => [
     element("dt", { text: name }),
-    element("dd", { text: value }),
+    element("dd", { text: value, title: value }),
   ]));
 }
 

@@ -22,7 +22,8 @@ def add_commands(commands: Commands) -> None:
     take_in.add_argument(
         "--format",
         default="auto",
-        help="folder (a folder a class), csv, voc, yolo, coco, roboflow, or auto to find out",
+        help="folder (a folder a class), csv, parquet, voc, yolo, coco, roboflow, label-studio, or "
+        "auto to find out",
     )
     take_in.add_argument(
         "--split",
@@ -85,7 +86,7 @@ def add_commands(commands: Commands) -> None:
 
 def import_images(session: Session, asked: Namespace) -> Answer:
     """Import; the workspace is made where there is none."""
-    from core.images.importers import FORMATS
+    from core.images.formats.importers import FORMATS
     from core.jobs.steps.import_images import check
 
     config = ImportImages(

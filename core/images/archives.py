@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import OperatorError
-from core.images.scanning import Rejection, is_hidden
+from core.images.formats.scanning import Rejection, is_hidden
 from core.images.splits import split_named
 from core.vocabulary import printable
 

@@ -36,6 +36,10 @@ def clip_box(box: Box, image_size: tuple[int, int]) -> Box:
         raise ValueError("the box's numbers are not finite")
     if box.width < MIN_SIDE_PX or box.height < MIN_SIDE_PX:
         raise ValueError(f"the box has no area ({box.width:g} x {box.height:g} pixels)")
+    within_x = edges[0] >= 0 and edges[2] <= image_width
+    within_y = edges[1] >= 0 and edges[3] <= image_height
+    if within_x and within_y:
+        return box  # to the last digit
     left, right = (min(max(edge, 0.0), float(image_width)) for edge in edges[::2])
     upper, lower = (min(max(edge, 0.0), float(image_height)) for edge in edges[1::2])
     if right - left < MIN_SIDE_PX or lower - upper < MIN_SIDE_PX:

@@ -35,13 +35,19 @@ def list_crops(workspace: Workspace, ids: tuple[int, ...] | None = None) -> dict
         return {image_id: Crop(*values) for image_id, *values in connection.execute(query)}
 
 
-def list_decisions(workspace: Workspace) -> dict[int, tuple[Decision, ...]]:
-    """Every change of a label, oldest first, by image id; images never decided on are left out."""
+def list_decisions(
+    workspace: Workspace, ids: tuple[int, ...] | None = None
+) -> dict[int, tuple[Decision, ...]]:
+    """Every change of these images' labels, or of all, oldest first, by image id.
+
+    Images that nobody decided on are left out. A decision taken back to what the source said, or
+    to nothing, has the origin `imported`.
+    """
     query = (
         sa.select(
             changes.c.image_id,
             changes.c.new,
-            sa.func.coalesce(changes.c.new_origin, "human"),
+            sa.func.coalesce(changes.c.new_origin, "imported"),
             batches.c.actor,
             sa.func.coalesce(changes.c.decided_at, batches.c.at),
             changes.c.score,
@@ -52,6 +58,8 @@ def list_decisions(workspace: Workspace) -> dict[int, tuple[Decision, ...]]:
     )
     found: dict[int, list[Decision]] = defaultdict(list)
     with reading(workspace) as connection:
+        if ids is not None:
+            query = query.where(is_one_of(connection, changes.c.image_id, ids))
         for image_id, *values in connection.execute(query):
             found[image_id].append(Decision(*values))
     return {image_id: tuple(each) for image_id, each in found.items()}

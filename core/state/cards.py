@@ -70,8 +70,8 @@ def _places(workspace: Workspace, image_id: int, drawn: Sequence[Box]) -> list[l
         shown = ", ".join(f"{n} x {label}" if n > 1 else label for label, n in counts.items())
         rows.append(["Boxes", shown])
     if crop := annotations.list_crops(workspace, (image_id,)).get(image_id):
-        place = f"{crop.width} x {crop.height} at {crop.x}, {crop.y}"
-        rows.append(["Cut out of", f"{crop.source} ({place})"])
+        rows.append(["Cut out of", crop.source])
+        rows.append(["Place there", f"{crop.width} x {crop.height} at {crop.x}, {crop.y}"])
     return rows
 
 

@@ -303,6 +303,8 @@ def _insert_decisions(
     for image in new:
         old, old_origin = None, None
         for decision in image.decisions:
+            is_nothing = decision.label is None and decision.origin == "imported"
+            new_origin = None if is_nothing else decision.origin
             rows.append(
                 {
                     "batch_id": batch_of[decision.actor],
@@ -311,13 +313,13 @@ def _insert_decisions(
                     "old": old,
                     "new": decision.label,
                     "old_origin": old_origin,
-                    "new_origin": decision.origin,
+                    "new_origin": new_origin,
                     "model": decision.actor if decision.origin == "automatic" else None,
                     "score": decision.score,
                     "decided_at": decision.at or None,
                 }
             )
-            old, old_origin = decision.label, decision.origin
+            old, old_origin = decision.label, new_origin
     _insert(connection, changes, rows)
     _insert(
         connection,

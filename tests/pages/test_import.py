@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.images import importers
+from core.images.formats import importers
 from core.jobs.worker import run_job
 from core.state import catalog, job_rows
 from core.state.job_rows import Job

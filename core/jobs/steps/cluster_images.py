@@ -9,6 +9,7 @@ import numpy as np
 from core.errors import OperatorError
 from core.jobs.configs import ClusterImages
 from core.jobs.context import JobContext
+from core.jobs.steps.run_ids import clustering_id
 from core.state import catalog, runs
 from core.state.runs import Run
 
@@ -40,8 +41,7 @@ def run(context: JobContext, config: ClusterImages) -> Mapping[str, Any]:
         n_clusters = sweep["best_silhouette_k"]
     asked = KMeansConfig(n_clusters=n_clusters, seed=config.seed)
     settings = {"method": config.method, "space": space, **asdict(asked)}
-    inputs = {"run": parent.id, "version": VERSION, **settings, "sweep": sweep is not None}
-    run_id = runs.run_id("clustering", inputs)
+    run_id = clustering_id(settings, run=parent.id, swept=sweep is not None, version=VERSION)
     done = runs.find_run(workspace, run_id)
     if done is None:
         context.report(0.9, f"K-means with {n_clusters} clusters")

@@ -20,6 +20,7 @@ import numpy as np
 from core.errors import OperatorError
 from core.jobs.configs import EmbedImages
 from core.jobs.context import JobContext
+from core.jobs.steps.run_ids import embedding_id
 from core.settings import Settings, load_settings
 from core.state import catalog, own_weights, runs
 from core.state.catalog import Image, ImageFilter
@@ -151,9 +152,7 @@ def _store(
 ) -> Run:
     workspace = context.workspace
     ids = np.array([image.id for image in embedded], dtype=np.int64)  # ascending
-    contents = hashlib.sha256("".join(image.sha256 for image in embedded).encode()).hexdigest()
-    inputs = {**shaping, "images": contents, "image_ids": runs.hash_array(ids)}
-    run_id = runs.run_id("embedding", inputs)
+    run_id = embedding_id(shaping, [image.sha256 for image in embedded], ids)
     if found := runs.find_run(workspace, run_id):
         return found
     with runs.new_artefact(workspace, "embedding", run_id) as folder:

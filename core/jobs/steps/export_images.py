@@ -1,6 +1,6 @@
 """Write images and labels out, so that what was decided here can be used elsewhere, and here again.
 
-What a format's files contain is `core.images.exporters`' work; here the facts come together, a
+What a format's files contain is the work of `core.images.formats`; here the facts come together, a
 thousand images at a time. Excluded and unlabelled images are exported, too.
 """
 
@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from core.errors import OperatorError
-from core.images.bookkeeping import ExportedImage
-from core.images.exporters import EXPORT_FORMATS, ExportFormat, place_of
-from core.images.scanning import Candidate, StoredRun
-from core.images.stored_runs import run_file, write_run
+from core.images.formats.bookkeeping import ExportedImage
+from core.images.formats.exporters import EXPORT_FORMATS, ExportFormat, place_of
+from core.images.formats.scanning import Candidate, StoredRun
+from core.images.formats.stored_runs import run_file, write_run
 from core.jobs.configs import ExportImages
 from core.jobs.context import JobContext
 from core.jobs.steps import cluster_images, project_embedding
@@ -111,9 +111,9 @@ def _images(
     workspace: Workspace, ids: np.ndarray, format: ExportFormat
 ) -> Iterator[tuple[int, ExportedImage]]:
     """The id of every image and what is known of it, in the order of the ids."""
-    decisions = annotations.list_decisions(workspace)
     for start in range(0, len(ids), _BATCH):
         some = tuple(ids[start : start + _BATCH].tolist())
+        decisions = annotations.list_decisions(workspace, some)
         boxes = annotations.list_boxes(workspace, some)
         crops = annotations.list_crops(workspace, some)
         groups = exports.list_shot_groups(workspace, some)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.errors import OperatorError
-from core.images.importers import scan
+from core.images.formats.importers import scan
 from core.images.synthetic import plan_dataset, plan_training_images, write_plan
 from core.jobs.configs import GenerateImages, ImportImages
 from core.jobs.context import JobContext

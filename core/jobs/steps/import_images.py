@@ -14,8 +14,8 @@ from typing import Any
 
 from core.errors import OperatorError
 from core.images.crops import check_margin
+from core.images.formats.importers import Candidate, Scan, scan
 from core.images.grouping import group_by_attribute, group_by_pattern, joined_groups
-from core.images.importers import Candidate, Scan, scan
 from core.images.splits import DEFAULT_RATIOS, assign_splits, parse_ratios
 from core.images.thumbnails import ThumbnailStore
 from core.jobs.configs import ImportImages

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from core.annotations import Box
 from core.errors import OperatorError
 from core.images.crops import crop_box
-from core.images.importers import FORMATS, Candidate, scan
+from core.images.formats.importers import FORMATS, Candidate, scan
 from core.images.reading import ImageRejected, read_image
 from core.images.thumbnails import fit_within, make_preview
 from core.jobs.configs import LookThrough

@@ -9,6 +9,7 @@ import numpy as np
 from core.errors import OperatorError
 from core.jobs.configs import ProjectEmbedding
 from core.jobs.context import JobContext
+from core.jobs.steps.run_ids import projection_id
 from core.state import runs
 
 VERSION = 1  # part of every run's id: raise it when the same input gives another layout
@@ -30,7 +31,7 @@ def run(context: JobContext, config: ProjectEmbedding) -> Mapping[str, Any]:
     parameters: dict[str, Any] = dict(config.parameters)
     asked = ProjectionConfig(method=config.method, seed=config.seed, **parameters)
     settings = {name: value for name, value in asdict(asked).items() if value is not None}
-    run_id = runs.run_id("projection", {"embedding": embedding.id, "version": VERSION, **settings})
+    run_id = projection_id(settings, embedding=embedding.id, version=VERSION)
     done = runs.find_run(workspace, run_id)
     if done is None:
         vectors = runs.load_array(workspace, embedding, "vectors", mapped=True)

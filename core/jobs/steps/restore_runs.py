@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from core.images.scanning import Scan, StoredRun
-from core.images.stored_runs import read_arrays_of, read_centers_of, read_images_of
+from core.images.formats.scanning import Scan, StoredRun
+from core.images.formats.stored_runs import read_arrays_of, read_centers_of, read_images_of
 from core.jobs.context import JobContext
 from core.jobs.steps.run_ids import clustering_id, embedding_id, projection_id
 from core.latent.backbones import BACKBONES

@@ -15,10 +15,10 @@ from PIL import Image
 
 from core.annotations import Box
 from core.images.crops import crop_box
+from core.images.formats.scanning import Candidate
 from core.images.near_duplicates import perceptual_hash
 from core.images.quality import WORKING_SIDE_PX, measure_quality
 from core.images.reading import ImageRejected, load_for_import, read_file, read_image
-from core.images.scanning import Candidate
 from core.images.thumbnails import make_thumbnail
 from core.jobs.configs import ImportImages
 from core.state.catalog import QUALITY_MEASURES

@@ -16,10 +16,10 @@ from core.annotations import Box, Crop
 from core.errors import OperatorError
 from core.images.boxes import clip_box, label_of_boxes
 from core.images.crops import MIN_MARGIN_PX, crop_box
-from core.images.data_yaml import read_data_yaml
-from core.images.detection import MAX_ANNOTATION_BYTES
-from core.images.importers import Candidate, Scan, detect_format, scan
-from core.images.json_items import iter_json_items
+from core.images.formats.data_yaml import read_data_yaml
+from core.images.formats.detection import MAX_ANNOTATION_BYTES
+from core.images.formats.importers import Candidate, Scan, detect_format, scan
+from core.images.formats.json_items import iter_json_items
 from core.images.reading import ImageRejected, image_size, read_image
 
 
@@ -774,7 +774,7 @@ def test_json_read_an_item_at_a_time_is_what_it_is_read_at_once(
     path = tmp_path_factory.mktemp("json") / "x.json"
     path.write_text(json.dumps(members, indent=indent))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("core.images.json_items._CHUNK_CHARS", chunk)
+        patched.setattr("core.images.formats.json_items._CHUNK_CHARS", chunk)
         read = list(iter_json_items(path))
     lists = {key: value for key, value in members.items() if isinstance(value, list)}
     assert read == [(key, item) for key, items in lists.items() for item in items]

@@ -13,12 +13,12 @@ from PIL import Image
 
 from core.annotations import Box, Crop, Decision
 from core.errors import OperatorError
-from core.images.bookkeeping import ExportedImage, bookkeeping, with_bookkeeping
-from core.images.class_list import read_classes, write_classes
-from core.images.csv_cells import guarded, unguarded
-from core.images.exporters import EXPORT_FORMATS, place_of
-from core.images.importers import FORMATS, detect_format, scan
-from core.images.scanning import Candidate, Scan
+from core.images.formats.bookkeeping import ExportedImage, bookkeeping, with_bookkeeping
+from core.images.formats.class_list import read_classes, write_classes
+from core.images.formats.csv_cells import guarded, unguarded
+from core.images.formats.exporters import EXPORT_FORMATS, place_of
+from core.images.formats.importers import FORMATS, detect_format, scan
+from core.images.formats.scanning import Candidate, Scan
 from core.vocabulary import SPLITS, clean_label
 
 WIDTH, HEIGHT = 40, 30

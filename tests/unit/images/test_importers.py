@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import OperatorError
-from core.images.importers import FORMATS, Scan, detect_format, scan
+from core.images.formats.importers import FORMATS, Scan, detect_format, scan
 from core.images.reading import ImageRejected, load_for_import
 from core.vocabulary import MAX_LABEL_LENGTH, RESERVED_LABELS, clean_label
 
@@ -393,7 +393,7 @@ def test_an_empty_folder_offers_nothing(tmp_path: Path) -> None:
 
 def test_scanning_loads_nothing_heavy() -> None:
     code = (
-        "import sys, core.images.importers, core.images.archives, core.images.quality\n"
+        "import sys, core.images.formats.importers, core.images.archives, core.images.quality\n"
         "heavy = ('torch', 'scipy', 'sklearn', 'pandas', 'streamlit')\n"
         "print([name for name in heavy if name in sys.modules])"
     )

@@ -11,10 +11,10 @@ from PIL import Image
 
 from core.annotations import Box, Decision
 from core.errors import OperatorError
-from core.images.bookkeeping import ExportedImage
-from core.images.importers import detect_format, scan
-from core.images.label_studio_export import open_label_studio
-from core.images.scanning import Candidate, Scan
+from core.images.formats.bookkeeping import ExportedImage
+from core.images.formats.importers import detect_format, scan
+from core.images.formats.label_studio_export import open_label_studio
+from core.images.formats.scanning import Candidate, Scan
 
 WIDTH, HEIGHT = 200, 100
 

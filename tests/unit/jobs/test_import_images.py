@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from core.annotations import Box
-from core.images.importers import scan
+from core.images.formats.importers import scan
 from core.images.thumbnails import ThumbnailStore
 from core.jobs import queue
 from core.jobs.configs import FindNearDuplicates, ImportImages

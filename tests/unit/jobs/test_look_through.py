@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from core.errors import OperatorError
-from core.images.importers import FORMATS
+from core.images.formats.importers import FORMATS
 from core.jobs import looks, queue
 from core.jobs.configs import ImportImages, LookThrough
 from core.jobs.context import JobContext

@@ -13,8 +13,8 @@ from PIL import Image
 
 from core.annotations import Box, Crop, Decision
 from core.errors import Cancelled
-from core.images.exporters import EXPORT_FORMATS
-from core.images.importers import FORMATS
+from core.images.formats.exporters import EXPORT_FORMATS
+from core.images.formats.importers import FORMATS
 from core.jobs.configs import (
     ClusterImages,
     EmbedImages,

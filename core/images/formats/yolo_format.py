@@ -18,8 +18,8 @@ from pathlib import Path
 
 from core.annotations import Box
 from core.errors import OperatorError
-from core.images.data_yaml import Value, read_data_yaml
-from core.images.detection import (
+from core.images.formats.data_yaml import Value, read_data_yaml
+from core.images.formats.detection import (
     MAX_ANNOTATION_BYTES,
     MAX_LIST_BYTES,
     Annotation,
@@ -31,9 +31,9 @@ from core.images.detection import (
     read_limited,
     split_of_name,
 )
-from core.images.scanning import Scan
+from core.images.formats.scanning import Scan
+from core.images.formats.tree import File, list_tree, peek_sidecars
 from core.images.splits import split_named
-from core.images.tree import File, list_tree, peek_sidecars
 
 _N_FILES_TO_TELL = 200
 _BYTES_TO_TELL = 65_536  # a polygon's line may be long

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from core.images.bookkeeping import ExportedImage
-from core.images.coco_export import open_coco
-from core.images.csv_export import open_csv
-from core.images.label_studio_export import open_label_studio
-from core.images.parquet_export import open_parquet
+from core.images.formats.bookkeeping import ExportedImage
+from core.images.formats.coco_export import open_coco
+from core.images.formats.csv_export import open_csv
+from core.images.formats.label_studio_export import open_label_studio
+from core.images.formats.parquet_export import open_parquet
 
 _MAX_NAME_BYTES = 120  # an image's number, or a path that leads to the export, needs room as well
 

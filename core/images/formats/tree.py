@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from core.images.scanning import Rejection, is_hidden, looks_like_image, refusal_by_name
+from core.images.formats.scanning import Rejection, is_hidden, looks_like_image, refusal_by_name
 from core.vocabulary import printable
 
 _LINK_OUT = "a symbolic link to outside the folder"

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from core.images.bookkeeping import ExportedImage
-from core.images.class_list import write_classes
-from core.images.csv_cells import guarded
-from core.images.table_columns import (
+from core.images.formats.bookkeeping import ExportedImage
+from core.images.formats.class_list import write_classes
+from core.images.formats.csv_cells import guarded
+from core.images.formats.table_columns import (
     BOOKKEEPING_COLUMNS,
     OWN_COLUMNS,
     attribute_columns,

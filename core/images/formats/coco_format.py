@@ -26,9 +26,9 @@ from typing import Any
 
 from core.annotations import Box
 from core.errors import OperatorError
-from core.images.bookkeeping import same_boxes, with_bookkeeping
-from core.images.class_list import MAX_CLASSES
-from core.images.detection import (
+from core.images.formats.bookkeeping import same_boxes, with_bookkeeping
+from core.images.formats.class_list import MAX_CLASSES
+from core.images.formats.detection import (
     Annotation,
     ListedSplits,
     Refusals,
@@ -36,10 +36,10 @@ from core.images.detection import (
     make_scan,
     split_of_folders,
 )
-from core.images.json_items import iter_json_items
-from core.images.scanning import Candidate, Rejection, Scan
+from core.images.formats.json_items import iter_json_items
+from core.images.formats.scanning import Candidate, Rejection, Scan
+from core.images.formats.tree import File, Tree, list_tree, peek_sidecars
 from core.images.splits import split_named
-from core.images.tree import File, Tree, list_tree, peek_sidecars
 from core.vocabulary import clean_label, printable
 
 BOOKKEEPING = "lacquer"  # of an image's entry

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.annotations import Box
-from core.images.bookkeeping import utc_time
 from core.images.boxes import clip_box, label_of_boxes
-from core.images.detection import class_label
-from core.images.scanning import Candidate
+from core.images.formats.bookkeeping import utc_time
+from core.images.formats.detection import class_label
+from core.images.formats.scanning import Candidate
 
 NOBODY = "Label Studio"  # who annotated where nothing says who
 

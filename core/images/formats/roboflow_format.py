@@ -16,12 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.errors import OperatorError
-from core.images.coco_format import is_coco, scan_coco
-from core.images.data_yaml import read_data_yaml
-from core.images.folder_format import scan_folder
-from core.images.scanning import Candidate, Scan
-from core.images.voc_format import is_voc, scan_voc
-from core.images.yolo_format import is_yolo, scan_yolo
+from core.images.formats.coco_format import is_coco, scan_coco
+from core.images.formats.data_yaml import read_data_yaml
+from core.images.formats.folder_format import scan_folder
+from core.images.formats.scanning import Candidate, Scan
+from core.images.formats.voc_format import is_voc, scan_voc
+from core.images.formats.yolo_format import is_yolo, scan_yolo
 from core.vocabulary import printable
 
 _README = "readme.roboflow.txt"

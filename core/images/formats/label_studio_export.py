@@ -20,11 +20,11 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from core.annotations import Box
-from core.images.bookkeeping import ExportedImage, bookkeeping
-from core.images.class_list import write_classes
-from core.images.label_studio_format import BOOKKEEPING
-from core.images.label_studio_words import Word, words_as_exported
-from core.images.table_columns import attribute_columns
+from core.images.formats.bookkeeping import ExportedImage, bookkeeping
+from core.images.formats.class_list import write_classes
+from core.images.formats.label_studio_format import BOOKKEEPING
+from core.images.formats.label_studio_words import Word, words_as_exported
+from core.images.formats.table_columns import attribute_columns
 from core.vocabulary import RESERVED_LABELS
 
 TASKS = "label_studio.json"

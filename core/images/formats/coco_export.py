@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
-from core.images.bookkeeping import ExportedImage, bookkeeping
-from core.images.coco_format import BOOKKEEPING, CLASSES
+from core.images.formats.bookkeeping import ExportedImage, bookkeeping
+from core.images.formats.coco_format import BOOKKEEPING, CLASSES
 
 _UNASSIGNED = "unassigned"
 _PARTS = ("images", "annotations")

@@ -12,9 +12,9 @@ test.
 
 from pathlib import Path
 
-from core.images.scanning import Candidate, Rejection, Scan
+from core.images.formats.scanning import Candidate, Rejection, Scan
+from core.images.formats.tree import list_tree
 from core.images.splits import split_named
-from core.images.tree import list_tree
 from core.vocabulary import clean_label
 
 

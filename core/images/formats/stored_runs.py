@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.images.scanning import Rejection, StoredRun
+from core.images.formats.scanning import Rejection, StoredRun
 from core.vocabulary import printable
 
 if TYPE_CHECKING:

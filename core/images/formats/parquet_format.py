@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import OperatorError
-from core.images.bookkeeping import settled_attributes, with_bookkeeping
-from core.images.class_list import read_classes
-from core.images.scanning import NO_ATTRIBUTES, Candidate, Rejection, Scan
-from core.images.stored_runs import list_stored_runs
-from core.images.table_columns import (
+from core.images.formats.bookkeeping import settled_attributes, with_bookkeeping
+from core.images.formats.class_list import read_classes
+from core.images.formats.scanning import NO_ATTRIBUTES, Candidate, Rejection, Scan
+from core.images.formats.stored_runs import list_stored_runs
+from core.images.formats.table_columns import (
     OWN_COLUMNS,
     bookkeeping_of,
     cell_text,
     column_names,
     is_bookkeeping,
 )
-from core.images.table_rows import ListedImages
+from core.images.formats.table_rows import ListedImages
 from core.vocabulary import printable
 
 if TYPE_CHECKING:

@@ -21,18 +21,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import OperatorError
-from core.images.bookkeeping import settled_attributes, with_bookkeeping
-from core.images.class_list import read_classes
-from core.images.csv_cells import is_number, unguarded
-from core.images.scanning import NO_ATTRIBUTES, Candidate, Rejection, Scan
-from core.images.table_columns import (
+from core.images.formats.bookkeeping import settled_attributes, with_bookkeeping
+from core.images.formats.class_list import read_classes
+from core.images.formats.csv_cells import is_number, unguarded
+from core.images.formats.scanning import NO_ATTRIBUTES, Candidate, Rejection, Scan
+from core.images.formats.table_columns import (
     OWN_COLUMNS,
     bookkeeping_of,
     cell_text,
     column_names,
     is_bookkeeping,
 )
-from core.images.table_rows import ListedImages
+from core.images.formats.table_rows import ListedImages
 from core.vocabulary import printable
 
 MAX_TABLE_BYTES = 500_000_000  # exported with its bookkeeping, an image takes about 500

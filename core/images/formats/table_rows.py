@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from core.images.scanning import Candidate, refusal_by_name
+from core.images.formats.scanning import Candidate, refusal_by_name
 from core.images.splits import split_named
 from core.vocabulary import SPLITS, clean_label
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 from core.annotations import Box
 from core.errors import OperatorError
-from core.images.coco_format import is_coco, scan_coco
-from core.images.csv_format import has_path_column, scan_csv
-from core.images.folder_format import scan_folder
-from core.images.label_studio_format import find_label_studio_file, scan_label_studio
-from core.images.parquet_format import is_parquet_table, scan_parquet
-from core.images.roboflow_format import is_roboflow, scan_roboflow
-from core.images.scanning import Candidate, Rejection, Scan, is_hidden
-from core.images.voc_format import is_voc, scan_voc
-from core.images.yolo_format import is_yolo, scan_yolo
+from core.images.formats.coco_format import is_coco, scan_coco
+from core.images.formats.csv_format import has_path_column, scan_csv
+from core.images.formats.folder_format import scan_folder
+from core.images.formats.label_studio_format import find_label_studio_file, scan_label_studio
+from core.images.formats.parquet_format import is_parquet_table, scan_parquet
+from core.images.formats.roboflow_format import is_roboflow, scan_roboflow
+from core.images.formats.scanning import Candidate, Rejection, Scan, is_hidden
+from core.images.formats.voc_format import is_voc, scan_voc
+from core.images.formats.yolo_format import is_yolo, scan_yolo
 from core.vocabulary import printable
 
 __all__ = [

@@ -23,7 +23,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from core.annotations import Box
-from core.images.detection import (
+from core.images.formats.detection import (
     MAX_LIST_BYTES,
     Annotation,
     ListedSplits,
@@ -33,9 +33,9 @@ from core.images.detection import (
     pair_by_name,
     read_limited,
 )
-from core.images.scanning import Scan
+from core.images.formats.scanning import Scan
+from core.images.formats.tree import File, Tree, list_tree, peek_sidecars
 from core.images.splits import split_named
-from core.images.tree import File, Tree, list_tree, peek_sidecars
 
 _N_FILES_TO_TELL = 20
 _BYTES_TO_TELL = 1000

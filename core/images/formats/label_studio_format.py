@@ -28,11 +28,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from core.annotations import Decision
 from core.errors import OperatorError
-from core.images.bookkeeping import same_boxes, settled_attributes, with_bookkeeping
-from core.images.class_list import read_classes
-from core.images.detection import Refusals
-from core.images.json_items import iter_json_items
-from core.images.label_studio_words import (
+from core.images.formats.bookkeeping import same_boxes, settled_attributes, with_bookkeeping
+from core.images.formats.class_list import read_classes
+from core.images.formats.detection import Refusals
+from core.images.formats.json_items import iter_json_items
+from core.images.formats.label_studio_words import (
     Word,
     model_name,
     outputs_of_record,
@@ -40,11 +40,11 @@ from core.images.label_studio_words import (
     words_as_exported,
     words_of_task,
 )
+from core.images.formats.scanning import IMAGE_SUFFIXES, Candidate, Scan, is_hidden
+from core.images.formats.table_columns import OWN_COLUMNS, column_names
+from core.images.formats.tree import File, Tree, list_tree
 from core.images.reading import ImageRejected, image_size
-from core.images.scanning import IMAGE_SUFFIXES, Candidate, Scan, is_hidden
 from core.images.splits import split_named
-from core.images.table_columns import OWN_COLUMNS, column_names
-from core.images.tree import File, Tree, list_tree
 from core.vocabulary import clean_label, printable
 
 BOOKKEEPING = "lacquer"  # of a task's `meta`

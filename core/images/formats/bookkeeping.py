@@ -19,8 +19,8 @@ from typing import Any
 
 from core.annotations import Box, Crop, Decision
 from core.images.boxes import clip_box
+from core.images.formats.scanning import Candidate
 from core.images.reading import ImageRejected, image_size
-from core.images.scanning import Candidate
 from core.vocabulary import clean_label
 
 MAX_ENTRIES = 10_000  # boxes, or decisions, of one image

@@ -8,7 +8,7 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-from core.images.csv_cells import guarded, unguarded
+from core.images.formats.csv_cells import guarded, unguarded
 from core.vocabulary import MAX_LABEL_LENGTH, clean_label
 
 FILE = "classes.csv"

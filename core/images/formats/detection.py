@@ -18,10 +18,10 @@ from pathlib import Path
 
 from core.annotations import Box
 from core.images.boxes import clip_box, label_of_boxes
+from core.images.formats.scanning import Candidate, Rejection, Scan
+from core.images.formats.tree import File, Tree
 from core.images.reading import ImageRejected, image_size
-from core.images.scanning import Candidate, Rejection, Scan
 from core.images.splits import split_named
-from core.images.tree import File, Tree
 from core.vocabulary import clean_label, printable
 
 # One image's annotation with a thousand boxes takes a tenth of it.

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from core.images.bookkeeping import KEYS, ExportedImage, bookkeeping
+from core.images.formats.bookkeeping import KEYS, ExportedImage, bookkeeping
 
 PREFIX = "lacquer:"
 OWN_COLUMNS = ("path", "label", "split")
