@@ -19,7 +19,7 @@ from core.report.subsets import (
     decode,
     encode,
 )
-from core.state import catalog, job_rows, labels
+from core.state import catalog, job_rows, labels, near_duplicates
 from core.state.workspace import Workspace, create_workspace
 from tests import samples
 from tests.factories import fill, new_image
@@ -269,3 +269,39 @@ def test_a_measure_that_nobody_took_is_said_to_be_missing(open_page: OpenPage, h
     at = open_report(open_page)
     assert "Sharpness: no image has been measured." in texts(at)
     assert sorted(charts(at)) == ["aspect_ratio", "by_class", "by_split", "shorter_side", "sizes"]
+
+
+def test_look_alikes_in_two_splits_are_united_and_taken_back(
+    open_page: OpenPage, small: Workspace
+) -> None:
+    train, test = (
+        next(image.id for image in catalog.list_images(small) if image.split == split)
+        for split in ("train", "test")
+    )
+    near_duplicates.replace_groups(small, [[train, test]])
+    at = press(open_report(open_page), "the same things in several splits")
+    assert sorted(shown_ids(at, "dataset.report.gallery")) == sorted([train, test])
+    at = click(at, "dataset.report.unite")
+    assert {catalog.get_image(small, each).split for each in (train, test)} == {"train"}
+    assert not any("several splits" in each for each in findings(open_report(open_page)))
+    labels.undo(small, labels.list_batches(small)[0].id, actor="Ada")
+    assert catalog.get_image(small, test).split == "test"
+
+
+def test_calibration_is_split_off_where_it_is_missing(
+    open_page: OpenPage, small: Workspace
+) -> None:
+    ids = catalog.image_ids(small).tolist()
+    labels.set_splits(small, {i: "train" if i % 2 else "validation" for i in ids}, actor="Ada")
+    at = press(open_report(open_page), "no calibration split")
+    click(at, "dataset.report.calibrate")
+    splits = catalog.summarise(small).n_by_split
+    assert splits["calibration"] > 0
+    assert splits["train"] == sum(i % 2 for i in ids)
+
+
+def test_near_duplicates_are_searched_again_on_demand(
+    open_page: OpenPage, small: Workspace
+) -> None:
+    click(open_report(open_page), "dataset.find_alike")
+    assert job_rows.list_jobs(small)[0].kind == "find_near_duplicates"

@@ -323,7 +323,7 @@ def test_what_libraries_print_does_not_reach_the_answer(
 ) -> None:
     def chatter(*_: object) -> Mapping[str, Any]:
         sys.stdout.write("Loading...\n")
-        return {"n_exported": 0, "missing": [], "folder": "out"}
+        return {"n_exported": 0, "n_runs": 0, "missing": [], "folder": "out"}
 
     monkeypatch.setattr("core.jobs.steps.export_images.run", chatter)
     create_workspace(home / "default")
