@@ -1,12 +1,12 @@
-"""Which images belong together, and how well do the groups agree with the labels?
+"""Which images belong together?
 
-Works on latent vectors and on the plane of a projection alike. A clustering method is one entry of
-`METHODS` and one config class; what it finds is the same `ClusteringResult` for all of them.
+Works on latent vectors, on principal components of them, and on the plane of a projection alike.
+A clustering method is one entry of `METHODS` and one config class; what it finds is the same
+`ClusteringResult` for all of them.
 """
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,79 +14,39 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import OperatorError
-from core.latent.methods import Parameter
+from core.latent.agreement import Agreement, agreement
+from core.latent.bend import find_bend
+from core.latent.clustering_methods import (
+    METHODS,
+    AgglomerativeConfig,
+    ClusteringConfig,
+    ClusteringMethod,
+    DBSCANConfig,
+    HDBSCANConfig,
+    KMeansConfig,
+)
+from core.latent.density import fit_dbscan, fit_hdbscan
+from core.latent.hierarchy import fit_agglomerative
+from core.latent.metrics import MetricOptions
 from core.latent.vectors import check_vectors, draw_subset
 
-log = logging.getLogger(__name__)
+__all__ = [
+    "METHODS",
+    "Agreement",
+    "ClusteringMethod",
+    "ClusteringResult",
+    "KMeansConfig",
+    "Sweep",
+    "SweepRow",
+    "agreement",
+    "assign_clusters",
+    "cluster_kmeans",
+    "cluster_vectors",
+    "sweep_kmeans",
+]
 
 # The silhouette needs the distances between all pairs; 2,000 images estimate it within about 0.01.
 SILHOUETTE_LIMIT = 2_000
-
-
-@dataclass(frozen=True)
-class ClusteringMethod:
-    """One way to group vectors.
-
-    Attributes:
-        name: how configs call it.
-        title: how a page calls it.
-        shows: one line on what its groups mean.
-        parameters: what can be set, in the order of a page's widgets.
-    """
-
-    name: str
-    title: str
-    shows: str
-    parameters: tuple[Parameter, ...]
-
-
-METHODS = {
-    method.name: method
-    for method in (
-        ClusteringMethod(
-            name="kmeans",
-            title="K-means",
-            shows="Round groups of similar extent; every image belongs to one.",
-            parameters=(
-                Parameter(
-                    name="n_clusters",
-                    title="Clusters",
-                    default=4,
-                    explanation="How many groups. The paper takes one more than there are classes.",
-                    minimum=1,
-                    maximum=100,
-                ),
-                Parameter(
-                    name="n_init",
-                    title="Restarts",
-                    default=10,
-                    explanation="The best of so many random starts is kept.",
-                    minimum=1,
-                    maximum=100,
-                ),
-            ),
-        ),
-    )
-}
-
-
-@dataclass(frozen=True)
-class KMeansConfig:
-    """K-means with k-means++ starts.
-
-    Raises:
-        ValueError: a parameter is out of the range that `METHODS` gives.
-    """
-
-    n_clusters: int = 4
-    n_init: int = 10
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for parameter in METHODS["kmeans"].parameters:
-            parameter.check(getattr(self, parameter.name))
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed must lie in [0, 4294967295], got {self.seed!r}")
 
 
 @dataclass(frozen=True)
@@ -97,12 +57,12 @@ class ClusteringResult:
         labels: int32 (n_images,), 0 for the largest cluster and so on by size; -1 for noise.
         sizes: images in each cluster, noise not counted.
         n_noise: images that belong to no cluster.
-        centers: float32 (n_clusters, n_features).
-        distances: float32 (n_images,), Euclidean distance to the own cluster's centre, higher =
-            less typical of its cluster.
-        inertia: sum of the squared distances, lower = tighter.
-        silhouette: mean Euclidean silhouette in [-1, 1], higher = better separated; None where it
-            is not defined: fewer than two clusters, or a cluster for every image.
+        centers: float32 (n_clusters, n_features), the mean of each cluster.
+        distances: float32 (n_images,), Euclidean distance to the own cluster's centre whatever the
+            method's metric, higher = less typical of its cluster; NaN for noise.
+        inertia: sum of the squared distances, noise not counted, lower = tighter.
+        silhouette: mean Euclidean silhouette in [-1, 1], noise left out, higher = better separated;
+            None where it is not defined: fewer than two clusters, or a cluster for every image.
         silhouette_n: how many images it was measured on.
         notes: what a person who reads the groups must know.
     """
@@ -144,18 +104,66 @@ class Sweep:
     silhouette_n: int
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How far clusters and labels say the same.
+def assign_clusters(
+    vectors: np.ndarray, config: ClusteringConfig, options: MetricOptions | None = None
+) -> np.ndarray:
+    """The cluster of each image and nothing else: int64 (n_images,) in no order, -1 for noise.
 
-    Attributes:
-        adjusted_rand_index: 1 where they do, about 0 where they are independent, down to -0.5;
-            None where fewer than two images have a label.
-        n: how many images have a label and count.
+    Args:
+        vectors: float array (n_images, n_features).
+        config: the method, by its class, and its parameters.
+        options: what the method's metric leaves open.
+
+    Raises:
+        ValueError: `vectors` is not two-dimensional.
+        OperatorError: the images are too few or too many, or the vectors are not finite.
     """
+    match config:
+        case KMeansConfig():
+            return _fit_kmeans(check_vectors(vectors), config)[0]
+        case DBSCANConfig():
+            return fit_dbscan(vectors, config, options)
+        case HDBSCANConfig():
+            return fit_hdbscan(vectors, config, options)
+        case AgglomerativeConfig():
+            return fit_agglomerative(vectors, config, options)
 
-    adjusted_rand_index: float | None
-    n: int
+
+def cluster_vectors(
+    vectors: np.ndarray,
+    config: ClusteringConfig,
+    options: MetricOptions | None = None,
+    *,
+    seed: int = 0,
+) -> ClusteringResult:
+    """Group vectors by one of `METHODS`, and measure the groups.
+
+    Args:
+        vectors: float array (n_images, n_features): latent vectors or points on a plane.
+        config: the method, by its class, and its parameters.
+        options: what the method's metric leaves open.
+        seed: of the images that the silhouette of a large set is measured on; K-means has its own.
+
+    Raises:
+        ValueError: `vectors` is not two-dimensional.
+        OperatorError: the images are too few or too many, or the vectors are not finite.
+    """
+    if isinstance(config, KMeansConfig):
+        return cluster_kmeans(vectors, config)
+    vectors = check_vectors(vectors)
+    found = assign_clusters(vectors, config, options)
+    sizes = np.bincount(found[found >= 0], minlength=1 if (found >= 0).any() else 0)
+    labels = _by_size(found, sizes)
+    centers = np.zeros((len(sizes), vectors.shape[1]), dtype=np.float32)
+    for cluster in range(len(sizes)):
+        centers[cluster] = vectors[labels == cluster].mean(axis=0, dtype=np.float64)
+    notes: tuple[str, ...] = ()
+    n_noise = int((labels < 0).sum())
+    if n_noise == len(labels):
+        notes = ("All images are noise: no spot is dense enough by these settings.",)
+    elif len(sizes) == 1:
+        notes = ("All images that are not noise form one cluster.",)
+    return _measured(vectors, labels, centers, seed=seed, notes=notes)
 
 
 def cluster_kmeans(vectors: np.ndarray, config: KMeansConfig) -> ClusteringResult:
@@ -170,26 +178,17 @@ def cluster_kmeans(vectors: np.ndarray, config: KMeansConfig) -> ClusteringResul
         OperatorError: there are fewer images than clusters, or the vectors are not finite.
     """
     vectors = check_vectors(vectors)
-    labels, centers, notes = _fit_kmeans(vectors, config)
-    distances = np.linalg.norm(vectors - centers[labels], axis=1)
-    value, n_measured = _silhouette(vectors, labels, seed=config.seed)
-    if n_measured and n_measured < len(vectors):
-        notes = (
-            *notes,
-            f"The silhouette was measured on {n_measured:,} of {len(vectors):,} images, drawn at "
-            "random.",
-        )
-    return ClusteringResult(
-        labels=labels,
-        sizes=tuple(np.bincount(labels, minlength=len(centers)).tolist()),
-        n_noise=0,
-        centers=centers,
-        distances=distances,
-        inertia=float((distances.astype(np.float64) ** 2).sum()),
-        silhouette=value,
-        silhouette_n=n_measured,
-        notes=notes,
+    found, found_centers = _fit_kmeans(vectors, config)
+    sizes = np.bincount(found, minlength=config.n_clusters)
+    order = np.argsort(-sizes, kind="stable")
+    n_empty = int((sizes == 0).sum())
+    notes = (
+        (f"{n_empty} clusters are empty: there are fewer distinct images than clusters.",)
+        if n_empty
+        else ()
     )
+    labels = _by_size(found, sizes)
+    return _measured(vectors, labels, found_centers[order], seed=config.seed, notes=notes)
 
 
 def sweep_kmeans(
@@ -221,46 +220,18 @@ def sweep_kmeans(
         rows.append(SweepRow(k, result.inertia, result.silhouette))
         silhouette_n = max(silhouette_n, result.silhouette_n)
     scored = [(row.silhouette, -row.k) for row in rows if row.silhouette is not None]
+    falls = rows[0].inertia > rows[-1].inertia
+    elbow = find_bend([row.k for row in rows], [row.inertia for row in rows]) if falls else None
     return Sweep(
         rows=tuple(rows),
         best_silhouette_k=-max(scored)[1] if scored else None,
-        elbow_k=_elbow([row.k for row in rows], [row.inertia for row in rows]),
+        elbow_k=None if elbow is None else rows[elbow].k,
         silhouette_n=silhouette_n,
     )
 
 
-def agreement(labels: Sequence[str | None], cluster_labels: np.ndarray) -> Agreement:
-    """Adjusted Rand index between labels and clusters, over the images that have a label.
-
-    Noise (-1) counts as one cluster.
-
-    Args:
-        labels: a label an image, None or empty where it has none.
-        cluster_labels: int array of the same length.
-
-    Raises:
-        ValueError: the lengths differ.
-
-    Source:
-        Hubert & Arabie (1985), "Comparing partitions", doi:10.1007/BF01908075.
-    """
-    from sklearn.metrics import adjusted_rand_score
-
-    if len(labels) != len(cluster_labels):
-        raise ValueError(f"{len(labels)} labels, but {len(cluster_labels)} cluster labels")
-    labelled = [i for i, label in enumerate(labels) if label]
-    if len(labelled) < 2:
-        return Agreement(None, len(labelled))
-    known = [labels[i] for i in labelled]
-    return Agreement(
-        float(adjusted_rand_score(known, np.asarray(cluster_labels)[labelled])), len(labelled)
-    )
-
-
-def _fit_kmeans(
-    vectors: np.ndarray, config: KMeansConfig
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Labels and centres, clusters in descending size, and notes."""
+def _fit_kmeans(vectors: np.ndarray, config: KMeansConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and centres, float32 (n_clusters, n_features), in no order."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
@@ -274,17 +245,48 @@ def _fit_kmeans(
         # Fewer distinct images than clusters: said in a note instead.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = KMeans(n_clusters=k, n_init=config.n_init, random_state=config.seed).fit(vectors)
-    sizes = np.bincount(model.labels_, minlength=k)
-    order = np.argsort(-sizes, kind="stable")
-    rank = np.empty(k, dtype=np.int32)
-    rank[order] = np.arange(k, dtype=np.int32)
-    n_empty = int((sizes == 0).sum())
-    notes = (
-        (f"{n_empty} clusters are empty: there are fewer distinct images than clusters.",)
-        if n_empty
-        else ()
+    return model.labels_.astype(np.int64), model.cluster_centers_.astype(np.float32)
+
+
+def _by_size(labels: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """The same clusters numbered by size, the largest 0, as int32; noise stays -1."""
+    rank = np.empty(len(sizes), dtype=np.int32)
+    rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes), dtype=np.int32)
+    renumbered = np.full(len(labels), -1, dtype=np.int32)
+    renumbered[labels >= 0] = rank[labels[labels >= 0]]
+    return renumbered
+
+
+def _measured(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    centers: np.ndarray,
+    *,
+    seed: int,
+    notes: tuple[str, ...],
+) -> ClusteringResult:
+    """The result of clusters that are numbered by size."""
+    clustered = np.flatnonzero(labels >= 0)
+    distances = np.full(len(labels), np.nan, dtype=np.float32)
+    distances[clustered] = np.linalg.norm(vectors[clustered] - centers[labels[clustered]], axis=1)
+    value, n_measured = _silhouette(vectors[clustered], labels[clustered], seed=seed)
+    if n_measured and n_measured < len(clustered):
+        notes = (
+            *notes,
+            f"The silhouette was measured on {n_measured:,} of {len(clustered):,} images, drawn at "
+            "random.",
+        )
+    return ClusteringResult(
+        labels=labels,
+        sizes=tuple(np.bincount(labels[clustered], minlength=len(centers)).tolist()),
+        n_noise=len(labels) - len(clustered),
+        centers=centers,
+        distances=distances,
+        inertia=float((distances[clustered].astype(np.float64) ** 2).sum()),
+        silhouette=value,
+        silhouette_n=n_measured,
+        notes=notes,
     )
-    return rank[model.labels_], model.cluster_centers_[order].astype(np.float32), notes
 
 
 def _silhouette(vectors: np.ndarray, labels: np.ndarray, *, seed: int) -> tuple[float | None, int]:
@@ -295,17 +297,3 @@ def _silhouette(vectors: np.ndarray, labels: np.ndarray, *, seed: int) -> tuple[
     if not 2 <= len(np.unique(labels[rows])) < len(rows):
         return None, 0
     return float(silhouette_score(vectors[rows], labels[rows])), len(rows)
-
-
-def _elbow(ks: Sequence[int], inertias: Sequence[float]) -> int | None:
-    """The k farthest below the line from the first to the last point of the curve.
-
-    Source:
-        Satopää et al. (2011), "Finding a 'kneedle' in a haystack", doi:10.1109/ICDCSW.2011.20.
-    """
-    if len(ks) < 3 or not inertias[0] > inertias[-1]:
-        return None
-    x = (np.asarray(ks) - ks[0]) / (ks[-1] - ks[0])
-    y = (np.asarray(inertias) - inertias[-1]) / (inertias[0] - inertias[-1])
-    below = 1 - x - y
-    return int(ks[int(below.argmax())]) if below.max() > 1e-6 else None

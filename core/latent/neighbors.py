@@ -1,6 +1,10 @@
-"""Which images lie nearest to one image in the latent space?"""
+"""Which images lie nearest to one image in the latent space, of all or of one label?"""
+
+from collections.abc import Sequence
 
 import numpy as np
+
+from core.latent.reduction import unit_rows
 
 _ROWS_AT_ONCE = 16_384  # of a map on disk: at most 130 MB of 2,048 features
 
@@ -24,11 +28,11 @@ def nearest(vectors: np.ndarray, row: int, *, n_neighbors: int) -> tuple[np.ndar
         raise ValueError(f"row must lie in [0, {len(vectors) - 1}], got {row}")
     if n_neighbors < 1:
         raise ValueError(f"n_neighbors must be at least 1, got {n_neighbors}")
-    query = _unit_rows(np.asarray(vectors[row : row + 1], np.float32))[0]
+    query = unit_rows(np.asarray(vectors[row : row + 1], np.float32))[0]
     distances = np.empty(len(vectors), np.float32)
     for start in range(0, len(vectors), _ROWS_AT_ONCE):
         some = np.asarray(vectors[start : start + _ROWS_AT_ONCE], np.float32)
-        distances[start : start + len(some)] = 1.0 - _unit_rows(some) @ query
+        distances[start : start + len(some)] = 1.0 - unit_rows(some) @ query
     distances[row] = np.inf
     n_found = min(n_neighbors, len(vectors) - 1)
     if not n_found:
@@ -38,6 +42,59 @@ def nearest(vectors: np.ndarray, row: int, *, n_neighbors: int) -> tuple[np.ndar
     return rows, distances[rows].clip(0.0, 2.0)
 
 
-def _unit_rows(vectors: np.ndarray) -> np.ndarray:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1.0)
+def nearest_of_label(
+    vectors: np.ndarray,
+    rows: np.ndarray,
+    wanted: Sequence[str],
+    labels: Sequence[str | None],
+    *,
+    n_neighbors: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each of some rows the images of a wanted label nearest to it by cosine, exactly.
+
+    For a doubtful label: the images that the suggested class would put it next to.
+
+    Args:
+        vectors: float array (n_images, n_features); it may be mapped from a file.
+        rows: int array (n_rows,), the rows whose neighbours are sought.
+        wanted: the label sought for each of `rows`.
+        labels: a label an image, None where it has none.
+        n_neighbors: how many.
+
+    Returns:
+        (found, distances): int64 and float32 (n_rows, n_neighbors), nearest first, never the row
+        itself; -1 and NaN where the label has not so many images.
+
+    Raises:
+        ValueError: the lengths differ, a row is not one, or `n_neighbors` is below 1.
+    """
+    rows = np.asarray(rows, np.int64)
+    if len(rows) != len(wanted):
+        raise ValueError(f"{len(rows)} rows, but {len(wanted)} wanted labels")
+    if len(labels) != len(vectors):
+        raise ValueError(f"{len(labels)} labels, but {len(vectors)} vectors")
+    if n_neighbors < 1:
+        raise ValueError(f"n_neighbors must be at least 1, got {n_neighbors}")
+    if len(rows) and (rows.min() < 0 or rows.max() >= len(vectors)):
+        raise ValueError(f"rows must lie in [0, {len(vectors) - 1}]")
+    found = np.full((len(rows), n_neighbors), -1, np.int64)
+    distances = np.full((len(rows), n_neighbors), np.nan, np.float32)
+    for label in sorted(set(wanted)):
+        members = np.flatnonzero([value == label for value in labels])
+        asking = np.flatnonzero([value == label for value in wanted])
+        if not len(members):
+            continue
+        queries = unit_rows(np.asarray(vectors[rows[asking]], np.float32))
+        apart = np.empty((len(asking), len(members)), np.float32)
+        for start in range(0, len(members), _ROWS_AT_ONCE):
+            some = members[start : start + _ROWS_AT_ONCE]
+            of_label = unit_rows(np.asarray(vectors[some], np.float32))
+            apart[:, start : start + len(some)] = 1.0 - queries @ of_label.T
+        apart[members[None, :] == rows[asking, None]] = np.inf
+        order = np.argsort(apart, axis=1, kind="stable")[:, :n_neighbors]
+        nearest_apart = np.take_along_axis(apart, order, axis=1)
+        there = np.isfinite(nearest_apart)
+        n_columns = order.shape[1]
+        found[asking, :n_columns] = np.where(there, members[order], -1)
+        distances[asking, :n_columns] = np.where(there, nearest_apart.clip(0.0, 2.0), np.nan)
+    return found, distances

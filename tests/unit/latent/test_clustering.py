@@ -8,7 +8,18 @@ from sklearn.metrics import silhouette_score
 
 from core.errors import OperatorError
 from core.latent import clustering as clustering_module
-from core.latent.clustering import METHODS, KMeansConfig, agreement, cluster_kmeans, sweep_kmeans
+from core.latent import hierarchy
+from core.latent.agreement import agreement, contingency
+from core.latent.cluster_examples import choose_examples
+from core.latent.clustering import cluster_kmeans, cluster_vectors, sweep_kmeans
+from core.latent.clustering_methods import (
+    METHODS,
+    AgglomerativeConfig,
+    DBSCANConfig,
+    HDBSCANConfig,
+    KMeansConfig,
+)
+from core.latent.components import principal_components
 
 
 @pytest.fixture
@@ -141,6 +152,146 @@ def test_a_config_out_of_range_says_what_is_allowed():
         KMeansConfig(seed=-1)
 
 
-def test_the_parameters_of_the_registry_are_those_of_the_config():
-    for parameter in METHODS["kmeans"].parameters:
-        assert getattr(KMeansConfig(), parameter.name) == parameter.default
+@pytest.mark.parametrize("method", METHODS)
+def test_the_parameters_of_the_registry_are_those_of_the_config(method):
+    config = METHODS[method].config()
+    assert config.method == method
+    for parameter in METHODS[method].parameters:
+        assert getattr(config, parameter.name) == parameter.default
+
+
+def test_other_configs_out_of_range_say_what_is_allowed():
+    with pytest.raises(ValueError, match="eps must lie in"):
+        DBSCANConfig(eps=0.0)
+    with pytest.raises(ValueError, match=r"metric must be one of .* got 'nan_euclidean'"):
+        HDBSCANConfig(metric="nan_euclidean")
+    with pytest.raises(ValueError, match="metric must be euclidean for Ward's linkage"):
+        AgglomerativeConfig(metric="cosine")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        KMeansConfig(n_clusters=3),
+        DBSCANConfig(eps=1.5, metric="euclidean"),
+        HDBSCANConfig(min_cluster_size=8, metric="euclidean"),
+        AgglomerativeConfig(n_clusters=3, linkage="average"),
+        AgglomerativeConfig(n_clusters=3, linkage="complete", metric="cityblock"),
+        AgglomerativeConfig(n_clusters=3, linkage="ward"),
+        AgglomerativeConfig(max_distance=6.0, linkage="complete"),
+    ],
+)
+def test_every_method_finds_three_groups_and_numbers_them_by_size(blobs, config):
+    vectors, groups = blobs
+    result = cluster_vectors(vectors, config)
+    clustered = result.labels >= 0
+    assert clustered.mean() > 0.9
+    np.testing.assert_array_equal(result.labels[clustered], np.array([2, 0, 1])[groups][clustered])
+    assert result.labels.dtype == np.int32
+    assert (sum(result.sizes), result.n_noise) == (clustered.sum(), (~clustered).sum())
+    np.testing.assert_allclose(result.centers, [[10, 0], [0, 10], [0, 0]], atol=0.5)
+    assert result.silhouette > 0.8
+
+
+def test_noise_has_no_distance_and_is_left_out_of_the_measures(blobs):
+    vectors = np.vstack([blobs[0], [[50.0, 50.0]]])
+    result = cluster_vectors(vectors, DBSCANConfig(eps=3.0, metric="euclidean"))
+    assert (result.sizes, result.n_noise, result.labels[-1]) == ((30, 20, 10), 1, -1)
+    assert np.isnan(result.distances[-1])
+    assert np.isfinite(result.distances[:-1]).all()
+    assert result.silhouette == pytest.approx(silhouette_score(blobs[0], result.labels[:-1]))
+    assert result.inertia == pytest.approx(float((result.distances[:-1] ** 2).sum()), rel=1e-4)
+
+
+def test_all_noise_is_a_result_that_says_so(blobs):
+    result = cluster_vectors(blobs[0], DBSCANConfig(eps=1e-6, metric="euclidean"))
+    assert (result.sizes, result.n_noise, result.silhouette) == ((), 60, None)
+    assert result.centers.shape == (0, 2)
+    assert result.notes == ("All images are noise: no spot is dense enough by these settings.",)
+
+
+def test_one_cluster_is_a_result_that_says_so():
+    result = cluster_vectors(np.ones((7, 3)), DBSCANConfig())
+    assert (result.sizes, result.silhouette) == ((7,), None)
+    assert "form one cluster" in result.notes[0]
+
+
+def test_the_tree_of_joins_has_its_limits(monkeypatch):
+    with pytest.raises(OperatorError, match="Choose at most 2 clusters"):
+        cluster_vectors(np.eye(2), AgglomerativeConfig(n_clusters=3))
+    assert cluster_vectors(np.eye(1), AgglomerativeConfig(n_clusters=1)).sizes == (1,)
+    monkeypatch.setattr(hierarchy, "AGGLOMERATIVE_LIMIT", 5)
+    with pytest.raises(OperatorError, match=r"6 images are too many.*The limit is 5. Use K-means"):
+        cluster_vectors(np.eye(6), AgglomerativeConfig(n_clusters=2))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    vectors=st.lists(
+        st.lists(st.floats(-1e3, 1e3, width=32), min_size=2, max_size=2), min_size=1, max_size=10
+    ),
+    method=st.sampled_from(["dbscan", "hdbscan", "agglomerative"]),
+)
+def test_any_images_are_clustered_or_refused_with_a_sentence(vectors, method):
+    config = METHODS[method].config()
+    if method == "agglomerative" and len(vectors) < config.n_clusters:
+        with pytest.raises(OperatorError, match="cannot form 4 clusters"):
+            cluster_vectors(np.array(vectors), config)
+        return
+    result = cluster_vectors(np.array(vectors), config)
+    assert sum(result.sizes) + result.n_noise == len(vectors)
+    assert 0 not in result.sizes
+
+
+def test_nan_features_are_refused_by_every_method():
+    for method in METHODS.values():
+        with pytest.raises(OperatorError, match="not finite"):
+            cluster_vectors(np.full((8, 2), np.nan), method.config())
+
+
+def test_a_cluster_is_shown_by_its_centre_its_border_and_its_furthest():
+    vectors = np.array([[0.0], [1.0], [4.0], [-5.0], [10.0], [11.0], [99.0]])
+    labels = np.array([0, 0, 0, 0, 1, 1, -1])
+    first, second = choose_examples(vectors, labels, np.array([[0.0], [10.5]]), n_examples=2)
+    assert (first.centre, first.border, first.furthest) == ((0, 1), (2, 1), (3, 2))
+    assert set(second.centre) == set(second.border) == {4, 5}
+
+
+def test_one_cluster_has_no_border_and_an_empty_one_is_not_shown():
+    only = choose_examples(np.eye(3), np.zeros(3, int), np.zeros((1, 3)))
+    assert only[0].border == ()
+    shown = choose_examples(np.eye(3), np.zeros(3, int), np.zeros((2, 3)))
+    assert [examples.cluster for examples in shown] == [0]
+    with pytest.raises(ValueError, match="differ"):
+        choose_examples(np.eye(3), np.zeros(2, int), np.zeros((1, 3)))
+    with pytest.raises(ValueError, match="n_examples must be at least 1, got 0"):
+        choose_examples(np.eye(3), np.zeros(3, int), np.zeros((1, 3)), n_examples=0)
+
+
+def test_agreement_tells_pure_clusters_from_whole_classes():
+    """Each class is split in two: every cluster is pure, no class is whole."""
+    found = agreement(["a"] * 4 + ["b"] * 4, np.array([0, 0, 1, 1, 2, 2, 3, 3]))
+    assert (found.homogeneity, found.completeness) == (pytest.approx(1.0), pytest.approx(0.5))
+    assert found.v_measure == pytest.approx(2 / 3)
+    assert 0 < found.adjusted_mutual_information < 1
+
+
+def test_the_contingency_table_counts_labels_by_clusters():
+    table = contingency(["b", "a", None, "b", "a"], np.array([1, -1, 0, 1, 0]))
+    assert (table.labels, table.clusters) == (("a", "b"), (0, 1, -1))
+    np.testing.assert_array_equal(table.counts, [[1, 0, 1], [0, 2, 0]])
+    assert contingency([None], np.array([0])).counts.shape == (0, 0)
+
+
+def test_components_keep_a_number_or_a_share_of_the_variance():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(50, 1)) * [10, 1, 0] + rng.normal(0, 0.1, (50, 3))
+    one = principal_components(vectors, 1)
+    assert one.values.shape == (50, 1)
+    assert one.explained > 0.99
+    assert principal_components(vectors, 0.9).values.shape == (50, 1)
+    assert principal_components(vectors, 99).values.shape == (50, 3)
+    constant = principal_components(np.ones((4, 3)), 2)
+    assert (constant.values.shape, constant.explained) == ((4, 1), 1.0)
+    with pytest.raises(ValueError, match="keep must be a share"):
+        principal_components(vectors, 1.5)
