@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.cli import demo, images, jobs, latent, splits, workspaces
+from core.cli import analysis, clusters, demo, images, jobs, latent, splits, workspaces
 from core.cli.parser import Parser, UsageError, common_options, wrong_usage
 from core.cli.session import Answer, Session
 from core.errors import OperatorError
@@ -29,7 +29,7 @@ def build_parser() -> Parser:
         parents=[common_options()],
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for group in (demo, images, splits, latent, jobs, workspaces):
+    for group in (demo, images, splits, latent, clusters, analysis, jobs, workspaces):
         group.add_commands(commands)
     return parser
 

@@ -22,6 +22,7 @@ from core.images.quality import WORKING_SIDE_PX
 from core.images.reading import ImageRejected, load_for_import
 from core.images.thumbnails import ThumbnailStore, make_thumbnail
 from core.jobs.processes import is_gone
+from core.latent.anomalies import METHODS as ANOMALY_METHODS
 from core.latent.backbones import BACKBONES
 from core.settings import Settings
 from core.state import catalog, job_rows, runs
@@ -33,10 +34,19 @@ from core.state.workspace import MARKER, Workspace, list_workspaces
 _DAY_S = 86_400.0
 _ENOUGH_BYTES = 2_000_000_000  # the features of 100,000 images by ResNet-50 take 0.8 GB
 _BATCH = 256
-_ARRAYS = {
-    "embedding": ("vectors", "image_ids"),
-    "projection": ("coordinates", "image_ids"),
-    "clustering": ("labels", "distances", "centers", "image_ids"),
+# Beside `image_ids`: arrays of a row an image, and such as have other rows.
+_ARRAYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "embedding": (("vectors",), ()),
+    "projection": (("coordinates",), ()),
+    "clustering": (("labels", "distances"), ("centers",)),
+    "graph": (("indices", "distances"), ()),
+    "k_distances": ((), ("distances",)),
+    "separability": ((), ()),
+    "stability": ((), ()),
+    "anomalies": (tuple(f"scores_{method}" for method in ANOMALY_METHODS), ()),
+    "label_errors": (("given", "suggested", "scores", "is_issue", "nearest", "nearest_given"), ()),
+    "layout": (("purity",), ("centroids", "separability")),
+    "comparison": (("in_second",), ()),
 }
 _SCRATCH = ("unpacked", "generated", "export")  # what steps make in a job's folder and remove
 _PACKAGES = (
@@ -236,11 +246,13 @@ def _check_runs(workspace: Workspace) -> Iterator[Finding]:
         if runs.find_run(workspace, run.id) is None:
             continue  # it went with its parent
         try:
-            arrays = {
-                name: runs.load_array(workspace, run, name, mapped=True)
-                for name in _ARRAYS[run.kind]
+            of_images, of_others = _ARRAYS[run.kind]
+            lengths = {
+                len(runs.load_array(workspace, run, name, mapped=True))
+                for name in ("image_ids", *of_images)
             }
-            lengths = {len(array) for name, array in arrays.items() if name != "centers"}
+            for name in of_others:
+                runs.load_array(workspace, run, name, mapped=True)
             if lengths == {run.n_images}:
                 continue
             problem = f"The arrays of {run.id} are of different lengths"
@@ -262,8 +274,8 @@ def _check_leftovers(workspace: Workspace) -> Iterator[Finding]:
         if pid not in living and (not psutil.pid_exists(pid) or _age_s(path) > _DAY_S)
     ]
     known = {run.id for run in runs.list_runs(workspace)}
-    for kind in runs.KINDS:  # an artefact without a row, or features of a run never ended
-        for folder in (workspace.path / f"{kind}s").glob("*"):
+    for kind, kept_in in runs.FOLDERS.items():  # an artefact without a row, or of a run never ended
+        for folder in (workspace.path / kept_in).glob("*"):
             is_partial = folder.name.startswith(".partial-")
             is_orphan = folder.name.startswith(f"{kind}-") and folder.name not in known
             if (is_partial or is_orphan) and not active and _age_s(folder) > _DAY_S:
@@ -282,8 +294,8 @@ def _check_leftovers(workspace: Workspace) -> Iterator[Finding]:
 
 def _staging(workspace: Workspace) -> Iterator[tuple[Path, int]]:
     """What is being written: (path, pid), for the names end in the pid of who writes."""
-    for kind in runs.KINDS:
-        for path in (workspace.path / f"{kind}s").glob(f".{kind}-*"):
+    for kind, kept_in in runs.FOLDERS.items():
+        for path in (workspace.path / kept_in).glob(f".{kind}-*"):
             pid = path.name.removesuffix(".replaced").rpartition(".")[2]
             if pid.isdecimal():
                 yield path, int(pid)

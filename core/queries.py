@@ -10,6 +10,7 @@ import numpy as np
 
 from core.errors import OperatorError
 from core.latent.backbones import BACKBONES
+from core.latent.clustering_methods import METHODS as CLUSTERINGS
 from core.latent.methods import Parameter
 from core.latent.neighbors import nearest
 from core.report.facts import Facts
@@ -18,6 +19,17 @@ from core.state import catalog, colourings, job_rows, runs, selections
 from core.state.image_table import load_image_table, source_labels
 from core.state.runs import Run
 from core.state.workspace import Workspace
+
+_ANALYSES = {
+    "graph": "Neighbours",
+    "k_distances": "k-distance plot",
+    "separability": "Silhouettes by metric",
+    "stability": "Stability of a clustering",
+    "anomalies": "Anomalies",
+    "label_errors": "Label errors",
+    "layout": "Layout of the classes",
+    "comparison": "Comparison of two sets",
+}
 
 
 def backbone_titles() -> Mapping[str, str]:
@@ -45,8 +57,20 @@ def describe_run(run: Run) -> str:
         method = projection_methods()[run.config["method"]][0]
         trust = run.result["trustworthiness"]
         return method if trust is None else f"{method} · trustworthiness {trust:.3f}"
-    space = "features" if run.config["space"] == "latent" else "map"
-    return f"K-means, k = {run.result['n_clusters']} on the {space}"
+    if run.kind == "clustering":
+        return _describe_clustering(run)
+    return f"{_ANALYSES[run.kind]} · {run.n_images:,} images"
+
+
+def _describe_clustering(run: Run) -> str:
+    config, n_clusters = run.config, run.result["n_clusters"]
+    method = CLUSTERINGS[config["method"]].title
+    counted = "1 cluster" if n_clusters == 1 else f"{n_clusters} clusters"
+    found = f"k = {n_clusters}" if config["method"] == "kmeans" else counted
+    components = config.get("components", 0)
+    kept = f"{components:.0%} of the variance" if components < 1 else f"{components:g} components"
+    place = kept if components else "the features" if config["space"] == "latent" else "the map"
+    return f"{method}, {found} on {place}"
 
 
 def clustering_table(workspace: Workspace, clusterings: Sequence[Run]) -> list[dict[str, Any]]:

@@ -1,19 +1,17 @@
 """What the latent space is computed from: embed, draw a map, cluster; and what clustering said."""
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
 from core import figures, queries
 from core.errors import OperatorError
 from core.jobs.configs import ClusterImages, EmbedImages, ProjectEmbedding
-from core.latent.methods import Parameter
 from core.settings import load_settings
 from core.state import catalog, own_weights, runs
 from core.state.colourings import clusterings_of
 from core.state.runs import Run
 from core.state.workspace import Workspace
+from pages._parameters import parameter_input
 from pages._shared import acting, plain, show_error, submit, told_apart
 
 
@@ -148,7 +146,7 @@ def _project(workspace: Workspace, embedding: Run | None) -> None:
     _, shows, parameters = methods[method]
     st.caption(shows)
     with st.popover("Parameters", icon=":material/settings:"):
-        values = {p.name: _parameter(p, f"latent_space.{method}.{p.name}") for p in parameters}
+        values = {p.name: parameter_input(p, f"latent_space.{method}.{p.name}") for p in parameters}
         seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="latent_space.seed")
     if st.button(
         "Draw the map",
@@ -176,27 +174,7 @@ def _cluster(workspace: Workspace, embedding: Run | None) -> None:
     k = st.number_input("Clusters", 1, 100, 4, disabled=sweep, key="latent_space.k")
     if st.button("Cluster", disabled=embedding is None, key="latent_space.cluster"):
         assert embedding is not None  # the button is disabled without one
-        submit(workspace, ClusterImages(space or embedding.id, n_clusters=0 if sweep else int(k)))
+        parameters = () if sweep else (("n_clusters", int(k)),)
+        config = ClusterImages(space or embedding.id, parameters=parameters, sweep=sweep)
+        submit(workspace, config)
         st.rerun()
-
-
-def _parameter(parameter: Parameter, key: str) -> Any:
-    if parameter.choices:
-        return st.selectbox(
-            parameter.title,
-            parameter.choices,
-            index=parameter.choices.index(str(parameter.default)),
-            help=parameter.explanation,
-            key=key,
-        )
-    kind: Any = type(parameter.default)
-    value: Any = parameter.default
-    return st.number_input(
-        parameter.title,
-        min_value=kind(parameter.minimum),
-        max_value=kind(parameter.maximum),
-        value=value,
-        step=kind(parameter.step),
-        help=parameter.explanation,
-        key=key,
-    )

@@ -24,11 +24,12 @@ class Badge:
 
 @dataclass(frozen=True)
 class GalleryItem:
-    """One image; its title and badges are never read as markup."""
+    """One image; its texts are never read as markup. A remark is a sentence below the tile."""
 
     id: int
     title: str
     badges: tuple[Badge, ...] = ()
+    remark: str = ""
     flagged: bool = False
 
 

@@ -1,7 +1,9 @@
 """Images in pages: a gallery turned page by page, and what can be done with those picked."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -110,18 +112,44 @@ def paged_gallery(
     return show_gallery(workspace, images, key=key, on_find_similar=on_find_similar), n_images
 
 
+def ranked_gallery(
+    workspace: Workspace,
+    ids: np.ndarray,
+    *,
+    key: str,
+    remarks_for: Callable[[Sequence[int]], Sequence[str]],
+) -> GallerySelection:
+    """Images in the order given, page by page, with a sentence under each.
+
+    Args:
+        ids: int array (n_images,), of images that are there.
+        remarks_for: a sentence for each of the images of one page.
+    """
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.markdown(f"**{len(ids):,}** images, the worst first", width="content")
+        n_pages = -(-len(ids) // PAGE_SIZES[0])
+        page = st.pagination(n_pages, key=f"{key}.page") if n_pages > 1 else 1
+    shown = ids[(page - 1) * PAGE_SIZES[0] : page * PAGE_SIZES[0]].tolist()
+    by_id = {
+        image.id: image for image in catalog.list_images(workspace, ImageFilter(ids=tuple(shown)))
+    }
+    return show_gallery(workspace, [by_id[i] for i in shown], key=key, remarks=remarks_for(shown))
+
+
 def show_gallery(
     workspace: Workspace,
     images: Sequence[Image],
     *,
     key: str,
     captions: Sequence[str] = (),
+    remarks: Sequence[str] = (),
     on_find_similar: Callable[[int], None] | None = None,
 ) -> GallerySelection:
     """These images as tiles with their label, split and state.
 
     Args:
         captions: a word more an image, such as a distance.
+        remarks: a sentence an image, such as why it is shown.
     """
     order = catalog.list_classes(workspace)
     queued = set(
@@ -132,7 +160,10 @@ def show_gallery(
     urls = image_urls(workspace)
     return gallery(
         [
-            _item(image, order, image.id in queued, captions[i] if captions else "")
+            replace(
+                _item(image, order, image.id in queued, captions[i] if captions else ""),
+                remark=remarks[i] if remarks else "",
+            )
             for i, image in enumerate(images)
         ],
         key=f"{key}.gallery",

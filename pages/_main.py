@@ -33,6 +33,12 @@ page = st.navigation(  # before the log-in too, else a link to a page would be "
                 icon=":material/scatter_plot:",
                 url_path="latent_space",
             ),
+            st.Page(
+                PAGES / "clusters_and_anomalies.py",
+                title="Clusters and anomalies",
+                icon=":material/bubble_chart:",
+                url_path="clusters_and_anomalies",
+            ),
         ],
         "Follow": [
             st.Page(

@@ -24,7 +24,7 @@ from core.state.colourings import Colouring, colour, list_colourings
 from core.state.runs import Run
 from core.state.workspace import Workspace
 from pages._latent_map import Category, Resource, ScoreScale, StoredSelection, latent_map
-from pages._shared import image_urls, plain, told_apart
+from pages._shared import go_to, image_urls, plain, told_apart
 
 _SELECTION = "latent_space.selection"  # (digest, seq of the map's message or None)
 
@@ -90,6 +90,19 @@ def selected_ids(workspace: Workspace) -> np.ndarray:
         return np.empty(0, np.int64)
     _hold(digest, seq)  # a reload forgets the session, a visit to another page the address
     return ids
+
+
+def show_on_maps(workspace: Workspace, embedding: Run, ids: Sequence[int] | np.ndarray) -> None:
+    """Go to the maps of an embedding, with these images selected."""
+    digest = selections.save_selection(workspace, np.asarray(ids, np.int64))
+    st.session_state[_SELECTION] = (digest, None)
+    st.session_state["latent_space.features"] = embedding.id
+    go_to("latent_space.py", workspace)
+
+
+def held_selection() -> str:
+    """The kept selection that the maps show, by its digest; empty where they show none."""
+    return _held()[0]
 
 
 def clear_selection() -> None:

@@ -102,12 +102,19 @@ def told_apart(
     return apart
 
 
+def go_to(page: str, workspace: Workspace, **query: str) -> None:
+    """Open another page of the app, with these choices in its address."""
+    # A switch without an address would drop the widgets' places in this one, which is refused.
+    st.switch_page(PROJECT_ROOT / "pages" / page, query_params={"ws": workspace.uid, **query})
+
+
 def forget_view() -> None:
     """Drop what was chosen for one workspace before another is shown."""
+    pages = ("dataset", "latent_space", "clusters_and_anomalies", "activity")
     for key in list(st.session_state):
-        if str(key).partition(".")[0] in ("dataset", "latent_space", "activity", "last_change"):
+        if str(key).partition(".")[0] in (*pages, "last_change"):
             del st.session_state[key]
-    for parameter in ("selected", "look", "shown"):
+    for parameter in ("selected", "look", "shown", "clustering"):
         st.query_params.pop(parameter, None)
 
 

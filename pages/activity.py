@@ -120,7 +120,11 @@ def describe(batch: Batch) -> str:
     """A change in one line."""
     taken_away = batch.action == "relabel" and batch.detail["label"] is None
     template = "Label taken away" if taken_away else _ACTIONS.get(batch.action, batch.action)
-    what = template.format_map({name: plain(str(value)) for name, value in batch.detail.items()})
+    detail = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in batch.detail.items()
+    }
+    what = template.format_map({name: plain(value) for name, value in detail.items()})
     line = f"**{what}** · {batch.n_changes:,} images · {plain(batch.actor)}"
     line += f" · {batch.at[:16].replace('T', ' ')} · change {batch.id}"
     return f"~~{line}~~ · undone by change {batch.undone_by}" if batch.undone_by else line

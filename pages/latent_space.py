@@ -15,6 +15,7 @@ from pages._map_view import (
     selected_ids,
     show_map,
 )
+from pages._regions import offer_comparison
 from pages._shared import (
     current_workspace,
     next_step,
@@ -81,6 +82,7 @@ def show_selection(workspace: Workspace, embedding: Run) -> None:
         if st.button("Clear", icon=":material/close:", key="latent_space.clear"):
             clear_selection()
             st.rerun()
+        offer_comparison(workspace, embedding, ids)
     actions = st.container()
     chosen = ImageFilter(ids=tuple(ids.tolist()))
     picked, _ = paged_gallery(

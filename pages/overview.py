@@ -53,7 +53,7 @@ def show_progress(workspace: Workspace) -> None:
         (
             "Clusters found",
             bool(runs.list_runs(workspace, "clustering")),
-            "latent_space.py",
+            "clusters_and_anomalies.py",
             "Cluster the images",
         ),
     ]

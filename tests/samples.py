@@ -88,7 +88,15 @@ def fake_embedding(workspace: Workspace, *, notice: str = "") -> Run:
     images = catalog.list_images(workspace, sort="oldest")
     ids = np.array([image.id for image in images], np.int64)
     vectors = np.array([_mean_colour(workspace, image) for image in images], np.float32)
-    run_id = runs.run_id("embedding", {"ids": runs.hash_array(ids)})
+    return keep_embedding(workspace, ids, vectors, notice=notice)
+
+
+def keep_embedding(
+    workspace: Workspace, ids: np.ndarray, vectors: np.ndarray, *, notice: str = ""
+) -> Run:
+    """An embedding of these images with these features."""
+    hashes = {"ids": runs.hash_array(ids), "vectors": runs.hash_array(vectors)}
+    run_id = runs.run_id("embedding", hashes)
     with runs.new_artefact(workspace, "embedding", run_id) as folder:
         np.save(folder / "vectors.npy", vectors, allow_pickle=False)
         np.save(folder / "image_ids.npy", ids, allow_pickle=False)
@@ -157,11 +165,13 @@ def fake_clustering(workspace: Workspace, embedding: Run, *, n_clusters: int = 3
         id=run_id,
         kind="clustering",
         parent_id=embedding.id,
-        config={"method": "kmeans", "space": "latent", "n_clusters": n_clusters},
+        config={"method": "kmeans", "space": "latent", "n_clusters": n_clusters, "seed": 0},
         result={
             "n_clusters": n_clusters,
+            "n_noise": 0,
             "sizes": np.bincount(labels, minlength=n_clusters).tolist(),
             "silhouette": 0.3,
+            "notes": [],
             "sweep": {"rows": rows, "best_silhouette_k": 3, "elbow_k": 4},
         },
         n_images=len(ids),

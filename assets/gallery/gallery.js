@@ -130,15 +130,17 @@ class Gallery {
       ]),
       element("div", { class: "lq-caption" }),
       element("div", { class: "lq-badges" }),
+      element("div", { class: "lq-remark" }),
     ]);
   }
 
-  fillTile(tile, { title, badges, flagged }) {
-    tile.setAttribute("aria-label", [title, ...badges.map((badge) => badge.text), ...(flagged ? ["flagged"] : [])].join(", "));
+  fillTile(tile, { title, badges, remark, flagged }) {
+    tile.setAttribute("aria-label", [title, ...badges.map((badge) => badge.text), remark, ...(flagged ? ["flagged"] : [])].filter(Boolean).join(", "));
     tile.title = title;
     tile.toggleAttribute("data-flagged", flagged);
     tile.querySelector(".lq-caption").textContent = title;
     tile.querySelector(".lq-badges").replaceChildren(...badges.map(badgeOf));
+    tile.querySelector(".lq-remark").textContent = remark;
   }
 
   resize(px) {

@@ -15,6 +15,7 @@ export class Lightbox {
     this.stage = element("div", { class: "lq-large-stage" }, [this.image, this.boxes]);
     this.title = element("h2", { class: "lq-large-title" });
     this.badges = element("div", { class: "lq-badges" });
+    this.remark = element("p", { class: "lq-remark" });
     this.rows = element("dl", { class: "lq-rows" });
     this.place = element("span", { class: "lq-place" });
     this.selectButton = element("button", { type: "button", class: "lq-button", on: { click: () => this.toggle() } });
@@ -32,7 +33,7 @@ export class Lightbox {
           element("span", { class: "lq-spring" }),
           iconButton("close", "Close (Esc)", () => this.close(), { class: "lq-round" }),
         ]),
-        this.title, this.badges, this.rows,
+        this.title, this.badges, this.remark, this.rows,
         element("div", { class: "lq-side-actions" }, [this.selectButton, this.similarButton, this.boxesButton]),
         element("p", { class: "lq-hint", text: "Wheel zooms, dragging pans, double click fits." }),
       ]),
@@ -135,6 +136,7 @@ export class Lightbox {
     this.title.textContent = item.title;
     this.image.alt = item.title;
     this.badges.replaceChildren(...item.badges.map(badgeOf));
+    this.remark.textContent = item.remark;
     this.place.textContent = `${this.at + 1} / ${this.items.length}`;
     const selected = this.isSelected(item);
     this.selectButton.textContent = selected ? "Selected" : "Select";

@@ -70,7 +70,9 @@ def make_demo(session: Session, asked: Namespace) -> Answer:
     backbone = asked.backbone or steps.earlier_backbone() or _usual_backbone(session, workspace)
     embedded = steps.do(EmbedImages(backbone=backbone))
     projected = steps.do(ProjectEmbedding(embedding=embedded["run"], method=_MAP))
-    clustered = steps.do(ClusterImages(run=embedded["run"], n_clusters=_N_CLUSTERS))
+    clustered = steps.do(
+        ClusterImages(run=embedded["run"], parameters=(("n_clusters", _N_CLUSTERS),))
+    )
     data = {
         "workspace": str(workspace.path),
         "n_images": embedded["n_images"],

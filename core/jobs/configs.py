@@ -7,6 +7,8 @@ each kind, imported only where it runs.
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
+Parameters = tuple[tuple[str, float | int | str], ...]  # of a method: (name, value)
+
 
 @dataclass(frozen=True)
 class JobConfig:
@@ -128,18 +130,25 @@ class ProjectEmbedding(JobConfig):
 
     embedding: str
     method: str = "umap"
-    parameters: tuple[tuple[str, float | int | str], ...] = ()
+    parameters: Parameters = ()
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class ClusterImages(JobConfig):
-    """Group images by k-means on the features (`latent`) or on a map (`projection`).
+    """Group images by their features (an embedding), or by their places on a map (a projection).
 
     Attributes:
-        run: an embedding, or the projection whose plane is clustered.
-        n_clusters: k, or 0 to sweep and take the k of the best silhouette.
+        run: the embedding or projection.
+        method: a name in `core.latent.clustering_methods.METHODS`.
+        parameters: of the method, by name; those left out take its defaults, but DBSCAN's `eps` the
+            knee of the k-distance plot.
+        components: principal components that are clustered instead of an embedding's features: 0
+            for the features as they are, a whole number from 1 for so many, a share below 1 for as
+            many as hold that share of the variance.
+        sweep: k-means alone: try every k up to `largest` and take that of the best silhouette.
         largest: the greatest k of a sweep.
+        seed: of k-means' starts and of random subsets.
     """
 
     kind = "cluster"
@@ -147,9 +156,173 @@ class ClusterImages(JobConfig):
 
     run: str
     method: str = "kmeans"
-    n_clusters: int = 0
+    parameters: Parameters = ()
+    components: float = 0.0
+    sweep: bool = False
     largest: int = 12
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class MeasureKDistances(JobConfig):
+    """Measure how far neighbours are, whose knee is a reach (`eps`) for DBSCAN.
+
+    Attributes:
+        run: the embedding or projection that is to be clustered.
+        min_samples: DBSCAN's, at least 2.
+        metric: DBSCAN's.
+        components: as `ClusterImages`.
+        seed: of the images that are measured in a large set.
+    """
+
+    kind = "k_distances"
+    title = "Measure k-distances"
+
+    run: str
+    min_samples: int = 5
+    metric: str = "cosine"
+    components: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class MeasureSeparability(JobConfig):
+    """Measure silhouettes under all metrics: of clusterings, and of the labels as they are now.
+
+    Attributes:
+        embedding: whose features are measured.
+        clusterings: of this embedding or of its maps.
+        with_labels: the labels as well.
+        binarise: when a feature counts as active for a boolean metric, a key of
+            `core.latent.metrics.BINARISATIONS`.
+        seed: of the draws from a large set.
+    """
+
+    kind = "separability"
+    title = "Compare metrics"
+
+    embedding: str
+    clusterings: tuple[str, ...] = ()
+    with_labels: bool = True
+    binarise: str = "nonzero"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class MeasureStability(JobConfig):
+    """Repeat a clustering over seeds and resamples; one that swept k, over its ks as well.
+
+    Attributes:
+        clustering: the run to repeat.
+        n_runs: over seeds, and as many over resamples, at least 2.
+        seed: of the draws.
+    """
+
+    kind = "stability"
+    title = "Measure stability"
+
+    clustering: str
+    n_runs: int = 5
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class FindAnomalies(JobConfig):
+    """Score how unlike the others each image is; `core.latent.anomalies.AnomalyConfig` explains.
+
+    Attributes:
+        embedding: whose features are looked at.
+        contamination: share of images called anomalous, where the method sets no threshold itself.
+        min_samples: DBSCAN's.
+        eps: DBSCAN's; 0 takes the knee of the curve of distances.
+        n_neighbors: of the mean distance to the nearest.
+        seed: of the random methods.
+    """
+
+    kind = "anomalies"
+    title = "Find anomalies"
+
+    embedding: str
+    contamination: float = 0.05
+    min_samples: int = 5
+    eps: float = 0.0
+    n_neighbors: int = 10
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class FindLabelErrors(JobConfig):
+    """Rank the labels, as they are now, by how likely each is wrong.
+
+    Attributes:
+        embedding: whose features tell.
+        seed: of the folds.
+    """
+
+    kind = "label_errors"
+    title = "Find label errors"
+
+    embedding: str
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ReadLayout(JobConfig):
+    """See how the classes lie in the latent space, and how far the splits lie from training.
+
+    Attributes:
+        embedding: whose features are looked at.
+        seed: of subsets and folds.
+    """
+
+    kind = "layout"
+    title = "Read the layout"
+
+    embedding: str
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class CompareSets(JobConfig):
+    """Test whether two sets of images differ in the full latent space.
+
+    Attributes:
+        embedding: whose features tell.
+        first: a kept selection, by its digest.
+        second: another, without an image of the first.
+        first_name: what a person calls it.
+        second_name: what a person calls it.
+        seed: of subsets, permutations and folds.
+    """
+
+    kind = "comparison"
+    title = "Compare two sets"
+
+    embedding: str
+    first: str
+    second: str
+    first_name: str = "the first set"
+    second_name: str = "the second set"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class AnalyseSpace(JobConfig):
+    """All of the unsupervised analysis: separability, anomalies, label errors and layout.
+
+    Each is kept as a run of its own, and what is there already is not computed again.
+
+    Attributes:
+        embedding: whose features are analysed.
+        clustering: whose separability is measured beside that of the labels; the newest where
+            empty, if there is one.
+    """
+
+    kind = "analyse"
+    title = "Analyse the latent space"
+
+    embedding: str
+    clustering: str = ""
 
 
 @dataclass(frozen=True)

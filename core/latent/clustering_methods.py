@@ -3,8 +3,9 @@
 Light enough for a page, which makes its controls from `METHODS`; `clustering` runs them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from core.latent.methods import Parameter
 from core.latent.metrics import METRICS
@@ -237,3 +238,48 @@ METHODS = {
         ),
     )
 }
+
+
+def make_config(
+    method: str, parameters: Mapping[str, float | int | str], *, seed: int = 0
+) -> ClusteringConfig:
+    """The config of a method by its name; parameters that are left out take their defaults.
+
+    Args:
+        method: a key of `METHODS`.
+        parameters: values by name.
+        seed: of K-means' starts; the other methods take none.
+
+    Raises:
+        ValueError: the method or a parameter is unknown, or a value is out of range.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    known = {parameter.name for parameter in METHODS[method].parameters}
+    for name in parameters:
+        if name not in known:
+            allowed = ", ".join(sorted(known))
+            raise ValueError(f"a parameter of {method} must be one of {allowed}, got {name!r}")
+    values: dict[str, Any] = dict(parameters)
+    if method == "kmeans":
+        return KMeansConfig(**values, seed=seed)
+    return METHODS[method].config(**values)
+
+
+def read_config(settings: Mapping[str, Any]) -> ClusteringConfig:
+    """The config that a stored clustering was made with; what its settings leave out is a default.
+
+    Args:
+        settings: `method`, its parameters, and what else was stored beside them.
+
+    Raises:
+        ValueError: the method is unknown, or a value is of the wrong type or out of range.
+    """
+    method, seed = settings.get("method"), settings.get("seed", 0)
+    if not isinstance(method, str) or method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    if not isinstance(seed, int):
+        raise ValueError(f"seed must be a whole number, got {seed!r}")
+    names = (parameter.name for parameter in METHODS[method].parameters)
+    given = {name: settings[name] for name in names if name in settings}
+    return make_config(method, given, seed=seed)

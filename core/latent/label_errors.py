@@ -102,8 +102,8 @@ def find_label_errors(
     rows, classes, notes = _judgeable(labels, singles)
     if len(classes) < 2:
         raise OperatorError(
-            "Labels can be checked against each other from two classes on; "
-            f"{len(classes)} has at least {N_FOLDS} images that are no copies of each other.",
+            f"Labels can be checked against each other from two classes on of at least {N_FOLDS} "
+            f"images that are no copies; there is {len(classes) or 'none'}.",
             " ".join(notes),
             "Label more images.",
         )

@@ -28,6 +28,15 @@ _TITLES = {
     "dark_share": "Share of black pixels",
     "bright_share": "Share of white pixels",
 }
+_METHODS = {"kmeans": "k-means", "dbscan": "DBSCAN", "hdbscan": "HDBSCAN"}
+_ANOMALY_TITLES = {
+    "density": "Anomaly: sparse surroundings",
+    "dbscan": "Anomaly: DBSCAN noise",
+    "isolation": "Anomaly: Isolation Forest",
+    "knn": "Anomaly: distance to the nearest",
+}
+_PURITY_TITLE = "Share of neighbours with the same label"
+_NOISE, _NOT_CLUSTERED = -1, -2
 
 
 @dataclass(frozen=True)
@@ -67,10 +76,14 @@ def list_colourings(workspace: Workspace, embedding: Run) -> dict[str, str]:
     """Title by name, of every colouring that images of this embedding have."""
     found = {name: _TITLES[name] for name in ("label", "split")}
     for clustering in clusterings_of(workspace, embedding):
-        what = f"k-means, k = {clustering.result['n_clusters']}"
-        where = "" if clustering.config["space"] == "latent" else ", on a map"
-        found[f"cluster:{clustering.id}"] = f"Cluster ({what}{where})"
-        found[f"distance:{clustering.id}"] = f"Distance to cluster centre ({what}{where})"
+        what = _in_words(clustering)
+        found[f"cluster:{clustering.id}"] = f"Cluster ({what})"
+        found[f"distance:{clustering.id}"] = f"Distance to cluster centre ({what})"
+    for scored in runs.list_runs(workspace, "anomalies", parent_id=embedding.id)[:1]:
+        for method, title in _ANOMALY_TITLES.items():
+            found[f"anomaly-{method}:{scored.id}"] = title
+    for layout in runs.list_runs(workspace, "layout", parent_id=embedding.id)[:1]:
+        found[f"purity:{layout.id}"] = _PURITY_TITLE
     found |= {f"attribute:{name}": name for name in catalog.list_attributes(workspace)}
     more = ("label_origin", "excluded", "queued", *catalog.QUALITY_MEASURES)
     return found | {name: _TITLES[name] for name in more}
@@ -90,15 +103,22 @@ def colour(workspace: Workspace, image_ids: np.ndarray, name: str) -> Colouring:
     """The values of one colouring for `image_ids`, in their order.
 
     Raises:
-        OperatorError: the clustering it names is gone.
+        OperatorError: the run that it names is gone.
         ValueError: there is no such colouring.
     """
     kind, _, rest = name.partition(":")
     if kind == "cluster":
         return _by_cluster(workspace, image_ids, name, rest)
     if kind == "distance":
-        distances = _of_clustering(workspace, image_ids, rest, "distances", np.float32, np.nan)
+        distances = _of_run(workspace, image_ids, rest, "distances", np.float32, np.nan)
         return _score(name, "Distance to centre", distances)
+    method = kind.removeprefix("anomaly-")
+    if method in _ANOMALY_TITLES:
+        scores = _of_run(workspace, image_ids, rest, f"scores_{method}", np.float32, np.nan)
+        return _score(name, _ANOMALY_TITLES[method], scores)
+    if kind == "purity":
+        purity = _of_run(workspace, image_ids, rest, "purity", np.float32, np.nan)
+        return _score(name, _PURITY_TITLE, purity)
     values = catalog.column(workspace, image_ids, name)
     if name in catalog.QUALITY_MEASURES:
         return _score(name, _TITLES[name], _as_numbers(values))
@@ -118,13 +138,24 @@ def colour(workspace: Workspace, image_ids: np.ndarray, name: str) -> Colouring:
 
 
 def _by_cluster(workspace: Workspace, image_ids: np.ndarray, name: str, run_id: str) -> Colouring:
-    places = _of_clustering(workspace, image_ids, run_id, "labels", np.int64, -1)
-    words = [None if place < 0 else str(place) for place in places.tolist()]
+    places = _of_run(workspace, image_ids, run_id, "labels", np.int64, _NOT_CLUSTERED)
+    special = {_NOISE: "noise", _NOT_CLUSTERED: None}
+    words = [special.get(place, str(place)) for place in places.tolist()]
     order = [str(place) for place in range(int(places.max(initial=-1)) + 1)]
-    return _category(name, "Cluster", words, order=order)
+    return _category(name, "Cluster", words, order=order, apart=("noise",))
 
 
-def _of_clustering(
+def _in_words(clustering: Run) -> str:
+    """`k-means, k = 4, on a map`."""
+    method = clustering.config.get("method", "kmeans")
+    n_clusters = clustering.result["n_clusters"]
+    found = f"k = {n_clusters}" if method == "kmeans" else f"{n_clusters} clusters"
+    where = ", on components" if clustering.config.get("components") else ""
+    where = ", on a map" if clustering.config["space"] == "projection" else where
+    return f"{_METHODS.get(method, method)}, {found}{where}"
+
+
+def _of_run(
     workspace: Workspace,
     image_ids: np.ndarray,
     run_id: str,
@@ -132,14 +163,14 @@ def _of_clustering(
     dtype: type,
     missing: float,
 ) -> np.ndarray:
-    """A clustering's values for these images, which need not be the clustered ones."""
+    """A run's values for these images, which need not be the run's."""
     run = runs.find_run(workspace, run_id)
     if run is None:
-        raise OperatorError("That clustering has been deleted.", next_step="Choose another colour.")
-    clustered = runs.load_array(workspace, run, "image_ids", mapped=True)  # ascending in every run
+        raise OperatorError("What it shows has been deleted.", next_step="Choose another colour.")
+    known = runs.load_array(workspace, run, "image_ids", mapped=True)  # ascending in every run
     values = runs.load_array(workspace, run, array, mapped=True)
-    rows = np.searchsorted(clustered, image_ids).clip(max=len(clustered) - 1)
-    return np.where(clustered[rows] == image_ids, values[rows], missing).astype(dtype)
+    rows = np.searchsorted(known, image_ids).clip(max=len(known) - 1)
+    return np.where(known[rows] == image_ids, values[rows], missing).astype(dtype)
 
 
 def _as_numbers(values: Sequence) -> np.ndarray:

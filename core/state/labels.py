@@ -59,11 +59,18 @@ class Undone:
 
 
 def relabel(
-    workspace: Workspace, ids: Iterable[int], label: str | None, *, actor: str, reason: str = ""
+    workspace: Workspace,
+    ids: Iterable[int],
+    label: str | None,
+    *,
+    actor: str,
+    reason: str = "",
+    confirm: bool = False,
 ) -> Batch:
     """A person gives images a label, or takes their label away with None.
 
     Confirming the label that an image has is a change too: from then on a person stands for it.
+    With `confirm` it is one even where a person stood for that label before.
 
     Raises:
         OperatorError: the label is blank, longer than 80 characters, or could name no folder.
@@ -73,9 +80,6 @@ def relabel(
         if label:
             add_classes(connection, [label])
         chosen = _lock(connection, ids)
-        differs = images.c.label.is_distinct_from(label) | images.c.label_origin.is_distinct_from(
-            "human"
-        )
         return _apply(
             connection,
             action="relabel",
@@ -83,11 +87,42 @@ def relabel(
             detail={"label": label},
             reason=reason,
             field="label",
-            where=chosen & differs,
+            where=chosen if confirm else chosen & _is_not_by_a_person(label),
             values={"label": label, "label_origin": "human"},
             old=(images.c.label, images.c.label_origin),
             new=(label, "human"),
         )
+
+
+def relabel_each(
+    workspace: Workspace, given: Mapping[int, str], *, actor: str, reason: str = ""
+) -> Batch:
+    """A person gives images labels, each its own, in one batch.
+
+    Raises:
+        OperatorError: a label is blank, longer than 80 characters, or could name no folder.
+    """
+    cleaned = {image_id: _clean(label) for image_id, label in given.items()}
+    with writing(workspace) as connection:
+        names = sorted(set(cleaned.values()))
+        add_classes(connection, names)
+        _lock(connection, cleaned)
+        batch_id = _add_batch(connection, action="relabel", actor=actor, detail={"label": names})
+        for label in names:
+            chosen = is_one_of(
+                connection, images.c.id, [key for key, value in cleaned.items() if value == label]
+            )
+            _append(
+                connection,
+                batch_id,
+                reason=reason,
+                field="label",
+                where=chosen & _is_not_by_a_person(label),
+                values={"label": label, "label_origin": "human"},
+                old=(images.c.label, images.c.label_origin),
+                new=(label, "human"),
+            )
+        return _close_batch(connection, batch_id)
 
 
 def set_split(workspace: Workspace, ids: Iterable[int], split: str | None, *, actor: str) -> Batch:
@@ -243,6 +278,30 @@ def list_changes(
         return [Change(*row) for row in connection.execute(query)]
 
 
+def decided_since(workspace: Workspace, at: str) -> set[int]:
+    """Ids of the images whose present label a person has given or confirmed after a time.
+
+    Args:
+        at: ISO 8601 in UTC, as the tables hold times.
+    """
+    undoing = batches.alias()
+    query = (
+        sa.select(changes.c.image_id)
+        .join(batches, batches.c.id == changes.c.batch_id)
+        .join(images, images.c.id == changes.c.image_id)
+        .where(
+            changes.c.field == "label",
+            images.c.label_origin == "human",
+            batches.c.at > at,
+            batches.c.undoes.is_(None),
+            ~sa.exists().where(undoing.c.undoes == batches.c.id),
+        )
+        .distinct()
+    )
+    with reading(workspace) as connection:
+        return set(connection.execute(query).scalars())
+
+
 def _clean(label: str) -> str:
     try:
         cleaned = clean_label(label)
@@ -251,6 +310,12 @@ def _clean(label: str) -> str:
     if cleaned is None:
         raise OperatorError("A label needs at least one character that can be read.")
     return cleaned
+
+
+def _is_not_by_a_person(label: str | None) -> sa.ColumnElement[bool]:
+    """Whether an image has another label, or this one from a machine."""
+    is_other = images.c.label.is_distinct_from(label)
+    return is_other | images.c.label_origin.is_distinct_from("human")
 
 
 def _check_split(split: str | None) -> None:

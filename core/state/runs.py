@@ -23,10 +23,23 @@ import sqlalchemy as sa
 from core.errors import OperatorError
 from core.state.clock import now
 from core.state.database import insert_new, reading, writing
-from core.state.schema import runs
+from core.state.schema import cluster_names, runs
 from core.state.workspace import Workspace
 
-KINDS = ("embedding", "projection", "clustering")
+FOLDERS = {  # of the arrays of each kind of run
+    "embedding": "embeddings",
+    "projection": "projections",
+    "clustering": "clusterings",
+    "graph": "graphs",
+    "k_distances": "k_distances",
+    "separability": "separabilities",
+    "stability": "stabilities",
+    "anomalies": "anomalies",
+    "label_errors": "label_errors",
+    "layout": "layouts",
+    "comparison": "comparisons",
+}
+KINDS = tuple(FOLDERS)
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,7 @@ def new_artefact(workspace: Workspace, kind: str, run: str) -> Iterator[Path]:
 
 def artefact_folder(workspace: Workspace, run: str, *, kind: str | None = None) -> Path:
     """Where the arrays of a run lie."""
-    return workspace.path / f"{kind or run.rpartition('-')[0]}s" / run
+    return workspace.path / FOLDERS[kind or run.rpartition("-")[0]] / run
 
 
 def load_array(workspace: Workspace, run: Run, name: str, *, mapped: bool = False) -> np.ndarray:
@@ -182,6 +195,7 @@ def delete_run(workspace: Workspace, id: str) -> list[str]:
         doomed += [child.id for child in list_runs(workspace, parent_id=parent)]
     with writing(workspace) as connection:
         for run in reversed(doomed):
+            connection.execute(cluster_names.delete().where(cluster_names.c.run_id == run))
             connection.execute(runs.delete().where(runs.c.id == run))
     for run in doomed:
         shutil.rmtree(artefact_folder(workspace, run), ignore_errors=True)

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0002"  # the newest migration; a test compares it with Alembic's own answer
+HEAD = "0003"  # the newest migration; a test compares it with Alembic's own answer
 
 metadata = MetaData(
     naming_convention={
@@ -206,7 +206,7 @@ runs = Table(
     "runs",
     metadata,
     Column("id", Text, primary_key=True),  # hash of all that changes the result
-    Column("kind", Text, nullable=False, index=True),  # embedding | projection | clustering
+    Column("kind", Text, nullable=False, index=True),  # a key of `core.state.runs.FOLDERS`
     Column("parent_id", ForeignKey("runs.id"), index=True),
     Column("config", JSON, nullable=False),
     Column("result", JSON, nullable=False),
@@ -214,6 +214,14 @@ runs = Table(
     Column("created_at", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("job_id", Integer),
+)
+
+cluster_names = Table(  # what people call the clusters of a run; -1 is its noise
+    "cluster_names",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("cluster", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
 )
 
 jobs = Table(

@@ -10,9 +10,12 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
 from core.jobs import queue
-from core.settings import PROJECT_ROOT
-from core.state.workspace import Workspace
+from core.jobs.configs import AnalyseSpace
+from core.settings import PROJECT_ROOT, Settings
+from core.state import database
+from core.state.workspace import Workspace, create_workspace
 from tests import samples
+from tests.slips import Slips, add_slips
 
 OpenPage = Callable[..., AppTest]
 TIMEOUT_S = 60
@@ -34,6 +37,25 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small(template: Path, home: Path) -> Workspace:
     """A workspace of one's own with 24 images in three classes and everything computed."""
     return samples.copy_template(template, home / "small")
+
+
+@pytest.fixture(scope="session")
+def analysed_template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Slips]:
+    """A workspace to copy: 72 images in three classes, six of them mislabelled, analysed."""
+    folder = tmp_path_factory.mktemp("analysed")
+    made = create_workspace(folder / "template", name="Slips", settings=Settings(home=folder))
+    slips = add_slips(made)
+    job = samples.do(made, AnalyseSpace(slips.embedding.id))
+    assert job.status == "succeeded", job.error
+    database.drop(made)
+    return made.path, slips
+
+
+@pytest.fixture
+def analysed(analysed_template: tuple[Path, Slips], home: Path) -> tuple[Workspace, Slips]:
+    """A workspace of one's own with six slips among 72 labels, and everything measured."""
+    path, slips = analysed_template
+    return samples.copy_template(path, home / "analysed"), slips
 
 
 @pytest.fixture

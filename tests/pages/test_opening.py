@@ -9,7 +9,7 @@ from core.state.workspace import Workspace, create_workspace
 from tests import samples
 from tests.pages.conftest import OpenPage, checked, choose, component_data, shown_ids, texts
 
-PAGES = ("overview", "dataset", "latent_space", "activity")
+PAGES = ("overview", "dataset", "latent_space", "clusters_and_anomalies", "activity")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -26,6 +26,7 @@ def test_without_a_workspace_a_page_leads_to_one(page: str, open_page: OpenPage)
         ("overview", "import images"),
         ("dataset", ""),
         ("latent_space", "no images yet"),
+        ("clusters_and_anomalies", "no images yet"),
         ("activity", "Nothing has been computed yet"),
     ],
 )
@@ -62,6 +63,17 @@ def test_every_view_of_an_empty_data_set_opens(view: str, open_page: OpenPage, h
     create_workspace(home / "empty", name="Empty")
     at = choose(open_page("dataset"), "dataset.view", view)
     assert bool(at.error) == (view != "Import")
+
+
+@pytest.mark.parametrize(
+    "view", ["Clusters", "Distances", "Anomalies", "Label errors", "Regions", "Report"]
+)
+def test_every_view_of_the_analysis_opens_by_its_address(
+    view: str, open_page: OpenPage, small: Workspace
+) -> None:
+    at = open_page("clusters_and_anomalies", clusters_and_anomalies__view=view)
+    assert at.segmented_control(key="clusters_and_anomalies.view").value == view
+    assert not at.error
 
 
 @pytest.mark.parametrize("view", ["Jobs", "Changes"])

@@ -11,7 +11,14 @@ from PIL import Image
 from core.doctor import Finding, examine
 from core.images.thumbnails import ThumbnailStore
 from core.jobs import queue, worker
-from core.jobs.configs import CheckFiles, ImportImages
+from core.jobs.configs import (
+    AnalyseSpace,
+    CheckFiles,
+    ClusterImages,
+    ImportImages,
+    MeasureKDistances,
+    MeasureStability,
+)
 from core.settings import load_settings
 from core.state import catalog, job_rows, labels, runs
 from core.state.catalog import ImageFilter
@@ -19,6 +26,8 @@ from core.state.database import writing
 from core.state.job_rows import Owner
 from core.state.schema import images
 from core.state.workspace import Workspace, create_workspace
+from tests.blobs import add_blobs
+from tests.samples import do
 
 DEAD_PID = 2**22 + 1  # above the greatest pid of Linux
 
@@ -210,6 +219,27 @@ def test_features_of_an_old_unfinished_run_go_unless_a_job_may_want_them(
     queue.cancel(filled, job.id)
     assert [finding.check for finding in look(filled)] == ["leftovers"]
     assert not partial.exists()
+
+
+def test_analyses_are_looked_at_and_go_where_an_array_is_gone(home: Path) -> None:
+    workspace = create_workspace(home / "one")
+    embedding = add_blobs(workspace).embedding.id
+    k3 = ClusterImages(embedding, parameters=(("n_clusters", 3),))
+    clustering = do(workspace, k3).result["run"]
+    for config in (
+        AnalyseSpace(embedding),
+        MeasureKDistances(embedding),
+        MeasureStability(clustering, n_runs=2),
+    ):
+        assert do(workspace, config).status == "succeeded"
+    runs_before = runs.list_runs(workspace)
+    assert "runs" not in {finding.check for finding in look(workspace)}
+    assert runs.list_runs(workspace) == runs_before
+    (layout,) = runs.list_runs(workspace, "layout")
+    (runs.artefact_folder(workspace, layout.id) / "centroids.npy").unlink()
+    (found,) = [finding for finding in look(workspace) if finding.check == "runs"]
+    assert layout.id in found.problem
+    assert runs.list_runs(workspace, "layout") == []
 
 
 def test_a_damaged_database_is_reported_and_nothing_else_touched(

@@ -22,6 +22,7 @@ FOR_PAGES = (
     "core.state",
     "core.jobs",
     "core.actions",
+    "core.analysis",
     "core.figures",
     "core.palette",
     "core.queries",
@@ -29,7 +30,11 @@ FOR_PAGES = (
     "core.routes",
     "core.selection",
     "core.images.splits",
+    "core.latent.agreement",
+    "core.latent.anomalies",
+    "core.latent.clustering_methods",
     "core.latent.methods",
+    "core.latent.metrics",
     "core.triage",
 )
 HEAVY = ("torch", "torchvision", "umap", "pacmap", "numba", "sklearn", "scipy")

@@ -1,5 +1,6 @@
 """What pages ask in between: neighbours, selections on a map, images that stand out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,34 @@ def test_runs_are_described_in_words(small: Workspace) -> None:
     assert described == {"UMAP · trustworthiness 0.980", "PCA · trustworthiness 0.980"}
     clustering = runs.list_runs(small, "clustering")[0]
     assert queries.describe_run(clustering) == "K-means, k = 3 on the features"
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"method": "dbscan", "space": "latent"}, "DBSCAN, 3 clusters on the features"),
+        ({"method": "kmeans", "space": "projection"}, "K-means, k = 3 on the map"),
+        (
+            {"method": "hdbscan", "space": "latent", "components": 32.0},
+            "HDBSCAN, 3 clusters on 32 components",
+        ),
+        (
+            {"method": "agglomerative", "space": "latent", "components": 0.9},
+            "Agglomerative, 3 clusters on 90% of the variance",
+        ),
+    ],
+)
+def test_a_clustering_is_described_by_method_and_space(
+    config: dict[str, object], words: str, small: Workspace
+) -> None:
+    clustering = runs.list_runs(small, "clustering")[0]
+    assert queries.describe_run(replace(clustering, config=config)) == words
+
+
+def test_every_kind_of_run_has_words(small: Workspace) -> None:
+    embedding = runs.list_runs(small, "embedding")[0]
+    for kind in runs.KINDS[3:]:
+        assert "24 images" in queries.describe_run(replace(embedding, kind=kind))
 
 
 def test_features_of_random_weights_say_so(small: Workspace, tmp_path: Path) -> None:

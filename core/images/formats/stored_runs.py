@@ -2,7 +2,7 @@
 
     embeddings/<run>.parquet            path, sha256, embedding (a list of float32, all as long)
     projections/<run>.parquet           path, sha256, x, y
-    clusterings/<run>.parquet           path, sha256, cluster (-1: noise), distance
+    clusterings/<run>.parquet           path, sha256, cluster (-1: noise), distance (none of noise)
     clusterings/<run>.centers.parquet   center, a row for each cluster
 
 Any tool that reads Parquet reads them; `pandas.read_parquet(file)` is enough. What was asked and
@@ -29,6 +29,8 @@ _METADATA = b"lacquer"
 _MAX_METADATA_BYTES = 50_000_000
 _MAX_FEATURES = 1 << 20
 _BATCH = 4096  # rows; of ResNet-50's features 34 MB
+
+_WITH_GAPS = ("distance",)  # NaN in the run's array, null in the file
 
 # Array name in the run, then its columns: one that holds a list, or one for each component.
 _COLUMNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -131,11 +133,13 @@ def read_arrays_of(run: StoredRun) -> Iterator[Mapping[str, np.ndarray]]:
 
 
 def read_centers_of(run: StoredRun) -> np.ndarray:
-    """The centres of a clustering, (n_clusters, n_features).
+    """The centres of a clustering, (n_clusters, n_features); (0, 0) where all images are noise.
 
     Raises:
         ValueError: their file is not there or damaged; says why in words for a person.
     """
+    if run.result.get("n_clusters") == 0:
+        return np.empty((0, 0), np.float32)
     beside = replace(run, file=run.file.with_name(f"{run.file.stem}{_CENTERS}"))
     batches = [_array_of([batch["center"]], ["center"]) for batch in _batches(beside, ["center"])]
     if not batches:
@@ -164,7 +168,7 @@ def _column(values: np.ndarray) -> "pa.Array":
     import pyarrow as pa
 
     if values.ndim == 1:
-        return pa.array(values)
+        return pa.array(values, from_pandas=True)  # NaN is a gap
     return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
 
 
@@ -243,10 +247,11 @@ def _values_of(column: "pa.Array", name: str) -> np.ndarray:
     numbers = column.flatten() if is_list else column
     if not (kinds.is_floating(numbers.type) or kinds.is_integer(numbers.type)):
         raise ValueError(f"its column {name} does not hold numbers")
-    if column.null_count or numbers.null_count:
+    if name not in _WITH_GAPS and (column.null_count or numbers.null_count):
         raise ValueError(f"its column {name} has gaps")
     values = numbers.to_numpy(zero_copy_only=False)
-    if not np.isfinite(values).all():
+    is_there = numbers.is_valid().to_numpy(zero_copy_only=False)
+    if not np.isfinite(values[is_there]).all():
         raise ValueError(f"its column {name} holds numbers that are not finite")
     if not is_list:
         return values

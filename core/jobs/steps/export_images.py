@@ -149,8 +149,11 @@ def _copy(found: Candidate, target: Path) -> None:
 def _write_runs(
     context: JobContext, target: Path, exported: _Exported
 ) -> tuple[int, list[dict[str, str]]]:
-    """Write every run, the oldest first; how many, and what could not be read."""
-    found = runs.list_runs(context.workspace)[::-1]
+    """Write features, maps and clusters, the oldest first; how many, and what could not be read.
+
+    What was found out from them is quickly computed again, and is about the labels here.
+    """
+    found = [done for done in runs.list_runs(context.workspace)[::-1] if done.kind in _ARRAYS]
     damaged = []
     for number, done in enumerate(found):
         context.report(0.8 + 0.1 * number / len(found), f"Writing {done.id}")

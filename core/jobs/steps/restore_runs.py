@@ -21,9 +21,12 @@ from core.images.formats.stored_runs import read_arrays_of, read_centers_of, rea
 from core.jobs.context import JobContext
 from core.jobs.steps.run_ids import clustering_id, embedding_id, projection_id
 from core.latent.backbones import BACKBONES
+from core.latent.clustering_methods import read_config
 from core.latent.projection import METHODS
 from core.state import exports, runs
 from core.state.workspace import Workspace
+
+_ELSEWHERE = ("examples", "k_distances")  # named by ids of the workspace that a run comes from
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def _restore(
     with runs.new_artefact(workspace, stored.kind, id) as folder:
         np.save(folder / "image_ids.npy", images.ids, allow_pickle=False)
         _write_arrays(folder, stored, images)
-    result = dict(stored.result)
+    result = {name: value for name, value in stored.result.items() if name not in _ELSEWHERE}
     if "failed" in result:
         result["failed"] = []  # by ids of the workspace that it comes from
     runs.add_run(
@@ -164,6 +167,8 @@ def _write_arrays(folder: Path, stored: StoredRun, images: _Images) -> None:
         centers = read_centers_of(stored)
         if arrays["labels"].min() < -1 or arrays["labels"].max() >= len(centers):
             raise ValueError(f"its clusters are not all within 0 to {len(centers) - 1}")
+        if np.any(np.isnan(arrays["distances"]) != (arrays["labels"] < 0)):
+            raise ValueError("it does not say how far each image is from the centre of its cluster")
         np.save(folder / "centers.npy", centers, allow_pickle=False)
 
 
@@ -196,7 +201,10 @@ def _check(stored: StoredRun) -> None:
             raise ValueError(f"the method {str(config.get('method'))[:40]!r} is not known here")
         _check_numbers(result, "trustworthiness")
     else:
-        _check_texts(config, "method", "space")
+        _check_texts(config, "space")
+        read_config(config)
+        if not isinstance(config.get("components", 0), int | float):
+            raise ValueError("it does not say how many components were clustered")
         _check_numbers(result, "n_clusters", "silhouette")
         sizes = result.get("sizes")
         if not (isinstance(sizes, list) and all(isinstance(size, int) for size in sizes)):

@@ -41,3 +41,16 @@ def clustering_id(config: Mapping[str, Any], *, run: str, swept: bool, version: 
     """
     inputs = {"run": run, "version": version, **config, "sweep": swept}
     return runs.run_id("clustering", inputs)
+
+
+def analysis_id(kind: str, config: Mapping[str, Any], *, run: str, version: int) -> str:
+    """The id of an analysis of a run.
+
+    Args:
+        kind: of run.
+        config: all that was asked, and digests of the labels and whatever else it was computed
+            from.
+        run: the embedding or projection that was analysed.
+        version: of the step.
+    """
+    return runs.run_id(kind, {"run": run, "version": version, **config})

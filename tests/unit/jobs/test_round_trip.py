@@ -16,6 +16,7 @@ from core.errors import Cancelled
 from core.images.formats.exporters import EXPORT_FORMATS
 from core.images.formats.importers import FORMATS
 from core.jobs.configs import (
+    AnalyseSpace,
     ClusterImages,
     EmbedImages,
     ExportImages,
@@ -479,8 +480,10 @@ def compute(workspace: Workspace) -> list[str]:
     """Features, a map, and clusters of both, by the real steps; their ids."""
     embedding = do(workspace, EmbedImages("mobilenet_v2")).result["run"]
     projection = do(workspace, ProjectEmbedding(embedding, "pca")).result["run"]
-    clusters = do(workspace, ClusterImages(embedding, n_clusters=2)).result["run"]
-    swept = do(workspace, ClusterImages(projection, largest=3)).result["run"]
+    clusters = do(workspace, ClusterImages(embedding, parameters=(("n_clusters", 2),))).result[
+        "run"
+    ]
+    swept = do(workspace, ClusterImages(projection, sweep=True, largest=3)).result["run"]
     return [embedding, projection, clusters, swept]
 
 
@@ -533,6 +536,31 @@ def test_a_run_that_pages_could_not_show_is_left_out_with_its_reason(
     assert (job.result["n_imported"], runs.list_runs(other)) == (14, [])
     assert reason in job.result["rejected"][0]["reason"]
     assert not list(other.folder("embeddings").iterdir())
+
+
+@pytest.mark.parametrize("eps", [0.05, 1e-6])
+def test_noise_comes_back_as_noise_also_where_there_is_nothing_else(
+    eps: float, computed: Workspace, tmp_path: Path, home: Path
+) -> None:
+    (embedding,) = runs.list_runs(computed, "embedding")
+    parameters = (("eps", eps), ("min_samples", 2), ("metric", "euclidean"))
+    result = do(computed, ClusterImages(embedding.id, "dbscan", parameters)).result
+    assert result["n_noise"] > 0
+    assert do(computed, AnalyseSpace(embedding.id)).status == "succeeded"
+    export(computed, tmp_path / "out", "parquet")
+    again = take_in(tmp_path / "out", home)
+    clusters = {}
+    for workspace in (computed, again):
+        (run,) = [r for r in runs.list_runs(workspace, "clustering") if "eps" in r.config]
+        ids = runs.load_array(workspace, run, "image_ids")
+        shas = {image.id: image.sha256 for image in catalog.list_images(workspace)}
+        labels = runs.load_array(workspace, run, "labels").tolist()
+        clusters[workspace] = dict(zip((shas[id] for id in ids.tolist()), labels, strict=True))
+        is_far = np.isnan(runs.load_array(workspace, run, "distances"))
+        np.testing.assert_array_equal(is_far, np.array(labels) < 0)
+    assert clusters[again] == clusters[computed]
+    assert {"examples", "k_distances"}.isdisjoint(run.result)
+    assert {run.kind for run in runs.list_runs(again)} == {"embedding", "projection", "clustering"}
 
 
 def test_other_tools_read_a_runs_table_with_one_line(computed: Workspace, tmp_path: Path) -> None:

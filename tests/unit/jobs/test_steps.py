@@ -238,7 +238,7 @@ def test_a_projection_places_every_image_and_is_made_once(
         ProjectEmbedding("embedding-", "umap", (("n_neighbors", -1),)),
         ClusterImages("embedding-nowhere"),
         ClusterImages("embedding-", method="nonsense"),
-        ClusterImages("embedding-", n_clusters=1000),
+        ClusterImages("embedding-", parameters=(("n_clusters", 1000),)),
     ],
 )
 def test_a_question_that_makes_no_sense_fails_with_words(
@@ -253,7 +253,7 @@ def test_a_question_that_makes_no_sense_fails_with_words(
 def test_clusters_of_three_colours_are_the_classes(
     workspace: Workspace, embedded: runs.Run
 ) -> None:
-    job = do(workspace, ClusterImages(embedded.id, n_clusters=3))
+    job = do(workspace, ClusterImages(embedded.id, parameters=(("n_clusters", 3),)))
     assert job.result["ari"] == 1.0
     assert sorted(job.result["sizes"]) == [8, 8, 8]
     run = runs.get_run(workspace, job.result["run"])
@@ -264,12 +264,12 @@ def test_clusters_of_three_colours_are_the_classes(
 def test_a_sweep_finds_their_number_and_agreement_follows_the_labels(
     workspace: Workspace, embedded: runs.Run
 ) -> None:
-    swept = do(workspace, ClusterImages(embedded.id, largest=5)).result
+    swept = do(workspace, ClusterImages(embedded.id, sweep=True, largest=5)).result
     assert swept["n_clusters"] == 3
     assert [row["k"] for row in swept["sweep"]["rows"]] == [2, 3, 4, 5]
     ids = catalog.image_ids(workspace, ImageFilter(labels=("dirt",)))
     labels.relabel(workspace, ids, "drop", actor="Ada")
-    again = do(workspace, ClusterImages(embedded.id, largest=5)).result
+    again = do(workspace, ClusterImages(embedded.id, sweep=True, largest=5)).result
     assert again["run"] == swept["run"]
     assert again["ari"] < swept["ari"] == 1.0
 

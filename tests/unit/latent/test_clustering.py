@@ -1,10 +1,17 @@
 """Clusters find what is there, are numbered by size, and are compared with labels honestly."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import (
+    adjusted_mutual_info_score,
+    adjusted_rand_score,
+    homogeneity_completeness_v_measure,
+    silhouette_score,
+)
 
 from core.errors import OperatorError
 from core.latent import clustering as clustering_module
@@ -18,6 +25,8 @@ from core.latent.clustering_methods import (
     DBSCANConfig,
     HDBSCANConfig,
     KMeansConfig,
+    make_config,
+    read_config,
 )
 from core.latent.components import principal_components
 
@@ -143,6 +152,39 @@ def test_agreement_of_too_few_labels_is_undefined():
     assert agreement([None, "a"], np.array([0, 1])).adjusted_rand_index is None
     with pytest.raises(ValueError, match="2 labels, but 1 cluster"):
         agreement(["a", "b"], np.array([0]))
+
+
+@given(st.integers(0, 10_000), st.integers(2, 40), st.integers(1, 6), st.integers(1, 6))
+@settings(deadline=None, max_examples=60)
+def test_agreement_is_what_scikit_learn_computes(seed, n_images, n_labels, n_clusters):
+    draw = np.random.default_rng(seed)
+    labels = draw.integers(0, n_labels, n_images)
+    clusters = draw.integers(-1, n_clusters - 1, n_images)
+    found = agreement([f"label {label}" for label in labels], clusters)
+    assert found.adjusted_rand_index == pytest.approx(adjusted_rand_score(labels, clusters))
+    mutual_information = adjusted_mutual_info_score(labels, clusters)
+    assert found.adjusted_mutual_information == pytest.approx(mutual_information, abs=1e-9)
+    assert (found.homogeneity, found.completeness, found.v_measure) == pytest.approx(
+        homogeneity_completeness_v_measure(labels, clusters), abs=1e-9
+    )
+
+
+def test_a_method_is_made_from_its_name_and_some_of_its_parameters():
+    assert make_config("kmeans", {"n_clusters": 3}, seed=7) == KMeansConfig(n_clusters=3, seed=7)
+    assert make_config("dbscan", {"eps": 0.5}) == DBSCANConfig(eps=0.5)
+    with pytest.raises(ValueError, match=r"method must be one of kmeans, .* got 'spectral'"):
+        make_config("spectral", {})
+    with pytest.raises(ValueError, match=r"a parameter of dbscan must be one of .* got 'k'"):
+        make_config("dbscan", {"k": 3})
+
+
+def test_a_stored_config_is_read_back_beside_what_else_was_stored():
+    asked = KMeansConfig(n_clusters=3, seed=7)
+    stored = {"method": "kmeans", "space": "latent", "components": 32, **asdict(asked)}
+    assert read_config(stored) == asked
+    for broken in ({"method": []}, {"seed": "7"}, {"n_clusters": None}, {"n_clusters": "3"}):
+        with pytest.raises(ValueError, match="must be"):
+            read_config({**stored, **broken})
 
 
 def test_a_config_out_of_range_says_what_is_allowed():

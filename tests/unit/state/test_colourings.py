@@ -86,6 +86,44 @@ def test_values_follow_the_order_of_the_ids(workspace: Workspace, ids: np.ndarra
     assert names == ["none", "train", "train", "test"]
 
 
+def test_noise_is_a_category_of_its_own_and_takes_no_colour(
+    workspace: Workspace, ids: np.ndarray
+) -> None:
+    embedding = _run(workspace, "embedding", None)
+    clustering = _run(
+        workspace,
+        "clustering",
+        embedding,
+        image_ids=ids[:3],
+        labels=np.array([-1, 0, 0]),
+        distances=np.array([np.nan, 0.25, 1.5], np.float32),
+    )
+    shown = colour(workspace, ids, f"cluster:{clustering.id}")
+    assert shown.categories == (
+        Category("0", 0, 2),
+        Category("noise", None, 1),
+        Category("none", None, 1),
+    )
+    assert shown.values.tolist() == [1, 0, 0, 2]
+
+
+def test_anomaly_scores_and_purity_colour_a_map(workspace: Workspace, ids: np.ndarray) -> None:
+    embedding = _run(workspace, "embedding", None)
+    scores = np.array([0.1, 0.2, 0.9], np.float32)
+    anomalies = _run(workspace, "anomalies", embedding, image_ids=ids[:3], scores_knn=scores)
+    layout = _run(workspace, "layout", embedding, image_ids=ids[:3], purity=scores[::-1])
+    listed = list_colourings(workspace, embedding)
+    name = f"anomaly-knn:{anomalies.id}"
+    assert listed[name] == "Anomaly: distance to the nearest"
+    assert f"purity:{layout.id}" in listed
+    shown = colour(workspace, ids, name)
+    np.testing.assert_array_equal(shown.values, [*scores, np.nan])
+    assert colour(workspace, ids[:1], f"purity:{layout.id}").values == scores[2]
+    runs.delete_run(workspace, anomalies.id)
+    with pytest.raises(OperatorError, match="has been deleted"):
+        colour(workspace, ids, name)
+
+
 def test_a_score_has_its_range_and_nan_where_there_is_none(
     workspace: Workspace, ids: np.ndarray
 ) -> None:

@@ -1,4 +1,4 @@
-"""Tables to plotly figures: every chart of every page is made here."""
+"""Charts of a data set: its classes and splits, the measures of its images, its files on disk."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.figures.drawing import WARNING_COLOUR, finish, plain_text, tint
 from core.palette import CLASS_COLOURS, SPLIT_COLOURS, UNKNOWN_COLOUR, class_colour
 from core.report.counts import Histogram, LabelCount, scale, tabulate
 from core.report.subsets import HasOtherSize, HasSize, Part, Subset, covers, encode
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-_WARNING_COLOUR = "#d55e00"  # vermilion: what is missing, and where a flag begins
 
 
 def images_by_class(
@@ -31,7 +30,7 @@ def images_by_class(
     import plotly.graph_objects as go
 
     table = tabulate(rows, classes=classes)
-    names = [_plain(label or "unlabelled") for label in table.labels]
+    names = [plain_text(label or "unlabelled") for label in table.labels]
     totals = table.counts.sum(axis=1)
     figure = go.Figure()
     for column, split in enumerate(table.splits):
@@ -58,7 +57,7 @@ def images_by_class(
     figure.update_yaxes(autorange="reversed", title=None, type="category")  # classes may be "1"
     figure.update_xaxes(title="images", range=[0, 1.12 * max(totals, default=1)])
     height = 120 + 30 * len(names)
-    return _finish(figure, height=height, barmode="stack", legend_traceorder="normal")
+    return finish(figure, height=height, barmode="stack", legend_traceorder="normal")
 
 
 def labels_by_split(
@@ -76,7 +75,7 @@ def labels_by_split(
     import plotly.graph_objects as go
 
     table = tabulate(rows, classes=classes)
-    names = [_plain(label or "unlabelled") for label in table.labels]
+    names = [plain_text(label or "unlabelled") for label in table.labels]
     totals = table.counts.sum(axis=0)
     shares = table.counts / totals  # a split that is there has images
     strengths = shares / shares.max(initial=1e-9)
@@ -91,17 +90,17 @@ def labels_by_split(
             orientation="h",
             marker={
                 "color": [
-                    _tint(class_colour(label, classes), 0.08 + 0.52 * strength)
+                    tint(class_colour(label, classes), 0.08 + 0.52 * strength)
                     for label, strength in zip(table.labels, strengths[:, column], strict=True)
                 ],
                 "pattern": {
                     "shape": ["/" if none else "" for none in empty],
-                    "fgcolor": _WARNING_COLOUR,
+                    "fgcolor": WARNING_COLOUR,
                     "size": 7,
                     "solidity": 0.25,
                 },
                 "line": {
-                    "color": [_WARNING_COLOUR if none else "rgba(0,0,0,0)" for none in empty],
+                    "color": [WARNING_COLOUR if none else "rgba(0,0,0,0)" for none in empty],
                     "width": 1,
                 },
             },
@@ -139,7 +138,7 @@ def labels_by_split(
         showgrid=False,
         zeroline=False,
     )
-    return _finish(figure, height=120 + 30 * len(names), barmode="overlay", showlegend=False)
+    return finish(figure, height=120 + 30 * len(names), barmode="overlay", showlegend=False)
 
 
 def histogram(counted: Histogram, *, height: int, chosen: Subset = ()) -> Figure:
@@ -167,7 +166,7 @@ def histogram(counted: Histogram, *, height: int, chosen: Subset = ()) -> Figure
     ]
     figure = go.Figure()
     for counts, colour in (
-        (counted.flagged, _WARNING_COLOUR),
+        (counted.flagged, WARNING_COLOUR),
         (counted.counts - counted.flagged, CLASS_COLOURS[0]),
     ):
         figure.add_bar(
@@ -182,7 +181,7 @@ def histogram(counted: Histogram, *, height: int, chosen: Subset = ()) -> Figure
         )
     for limit in scale(np.array(counted.limits), measure):
         if places[0] <= limit <= places[-1]:
-            figure.add_vline(x=float(limit), line_dash="dot", line_color=_WARNING_COLOUR)
+            figure.add_vline(x=float(limit), line_dash="dot", line_color=WARNING_COLOUR)
     figure.update_xaxes(
         title=measure.title.lower(),
         range=[float(places[0]), float(places[-1])],
@@ -190,7 +189,7 @@ def histogram(counted: Histogram, *, height: int, chosen: Subset = ()) -> Figure
         **_ticks(counted),
     )
     figure.update_yaxes(title="images", rangemode="tozero")
-    return _finish(
+    return finish(
         figure,
         height=height,
         barmode="stack",
@@ -233,18 +232,7 @@ def image_sizes(
     )
     figure.update_yaxes(autorange="reversed", title=None, type="category")
     figure.update_xaxes(title="images", range=[0, 1.2 * max(counts, default=1)])
-    return _finish(figure, height=height, hovermode="y", showlegend=False)
-
-
-def sweep_of_k(rows: Sequence[Mapping[str, Any]], *, chosen: int) -> tuple[Figure, Figure]:
-    """Silhouette and elbow plot of a k-means sweep, the chosen k marked.
-
-    Args:
-        rows: `k`, `silhouette` (None where undefined) and `inertia` each.
-    """
-    ks = [row["k"] for row in rows]
-    silhouettes = _line(ks, [row["silhouette"] for row in rows], "silhouette", chosen)
-    return silhouettes, _line(ks, [row["inertia"] for row in rows], "inertia", chosen)
+    return finish(figure, height=height, hovermode="y", showlegend=False)
 
 
 def disk_use(parts: Mapping[str, int]) -> Figure:
@@ -263,17 +251,7 @@ def disk_use(parts: Mapping[str, int]) -> Figure:
     )
     figure.update_yaxes(autorange="reversed", title=None)
     figure.update_xaxes(title="MB")
-    return _finish(figure, height=90 + 26 * len(order))
-
-
-def _line(xs: Sequence[int], ys: Sequence[float | None], title: str, chosen: int) -> Figure:
-    import plotly.graph_objects as go
-
-    figure = go.Figure(go.Scatter(x=xs, y=ys, mode="lines+markers", line_color=CLASS_COLOURS[0]))
-    figure.add_vline(x=chosen, line_dash="dot", line_color=CLASS_COLOURS[1])
-    figure.update_xaxes(title="k", dtick=1)
-    figure.update_yaxes(title=title)
-    return _finish(figure, height=240, showlegend=False)
+    return finish(figure, height=90 + 26 * len(order))
 
 
 def _clickable(parts: Sequence[Part], chosen: Subset) -> dict[str, Any]:
@@ -301,24 +279,3 @@ def _ticks(counted: Histogram) -> dict[str, Any]:
             break
     places = scale(values, counted.measure)
     return {"tickvals": places.tolist(), "ticktext": [f"{value:,g}" for value in values]}
-
-
-def _tint(colour: str, alpha: float) -> str:
-    """A "#rrggbb" that lets the page's background through."""
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{alpha:.2f})"
-
-
-def _plain(name: str) -> str:
-    """A name as plotly shows it as it is: it reads some HTML in texts, links among it."""
-    return name.replace("&", "&amp;").replace("<", "&lt;")
-
-
-def _finish(figure: Figure, *, height: int, **layout: Any) -> Figure:
-    figure.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "title": None},
-        **layout,
-    )
-    return figure

@@ -1,0 +1,50 @@
+"""Tables to plotly figures: every chart of every page is made here."""
+
+from core.figures.anomalies import anomaly_scores
+from core.figures.clusters import (
+    FEW,
+    band_over_k,
+    cluster_sizes,
+    contingency_map,
+    k_distance_plot,
+    spreads,
+    sweep_of_k,
+)
+from core.figures.dataset import (
+    disk_use,
+    histogram,
+    image_sizes,
+    images_by_class,
+    labels_by_split,
+)
+from core.figures.distances import PAPER_TABLE_1, silhouettes_by_metric
+from core.figures.maps import small_map
+from core.figures.regions import (
+    class_purity,
+    class_spreads,
+    separability_matrix,
+    split_distances,
+)
+
+__all__ = [
+    "FEW",
+    "PAPER_TABLE_1",
+    "anomaly_scores",
+    "band_over_k",
+    "class_purity",
+    "class_spreads",
+    "cluster_sizes",
+    "contingency_map",
+    "disk_use",
+    "histogram",
+    "image_sizes",
+    "images_by_class",
+    "k_distance_plot",
+    "labels_by_split",
+    "separability_matrix",
+    "silhouettes_by_metric",
+    "small_map",
+    "split_distances",
+    "spreads",
+    "sweep_of_k",
+]
