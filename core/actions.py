@@ -64,5 +64,5 @@ def unite_look_alikes(workspace: Workspace, *, actor: str) -> Batch:
         target = min(splits.values(), key=SPLITS.index)
         moved |= {image_id: target for image_id, split in splits.items() if split != target}
     if not moved:
-        raise OperatorError("No images that show the same thing stand in several splits.")
+        raise OperatorError("No images that look alike stand in several splits.")
     return labels.set_splits(workspace, moved, actor=actor, reason="near-duplicates share a split")

@@ -13,6 +13,8 @@ NOT_A_DEFECT = "not_a_defect"
 UNUSABLE = "unusable"
 RESERVED_LABELS = (MULTIPLE, NOT_A_DEFECT, UNUSABLE)
 
+SYNTHETIC = ("origin", "synthetic")  # the attribute that marks a generated image for good
+
 
 @lru_cache(maxsize=4096)
 def clean_label(text: str) -> str | None:

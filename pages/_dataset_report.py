@@ -93,12 +93,13 @@ def show_findings(findings: Sequence[Finding]) -> None:
         for place, finding in enumerate(findings):
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.button(
-                    f"{_MARKS[finding.severity]} **{plain(finding.text)}**",
+                    f"{_MARKS[finding.severity]} **{plain(finding.text)}** "
+                    ":gray[:material/chevron_right:]",
                     type="tertiary",
                     width="content",
                     key=f"dataset.report.finding.{place}",
                     help="Show the images",
-                    on_click=_open,
+                    on_click=open_images,
                     args=(finding.subset,),
                 )
                 st.caption(finding.advice)
@@ -172,7 +173,7 @@ def show_duplicates(workspace: Workspace, facts: Facts) -> None:
 
 
 def show_look_alikes(workspace: Workspace, facts: Facts) -> None:
-    """Groups of images that show the same thing, though their bytes differ; a row opens one."""
+    """Groups of images that look alike, though their bytes differ; a row opens one."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Near-duplicates", anchor=False)
         if st.button("Search again", icon=":material/search:", key="dataset.find_alike"):
@@ -180,11 +181,12 @@ def show_look_alikes(workspace: Workspace, facts: Facts) -> None:
             st.rerun()
     groups = list_look_alikes(facts)
     if not groups:
-        st.markdown("No two images show the same thing.")
+        st.markdown("No two images look alike.")
         return
     st.markdown(
-        "Shots of one thing in training and in test make the test's accuracy a lie: a draw of "
-        "splits keeps each group together. Groups in several splits stand first."
+        "Images whose structure and colour agree. Shots of one thing in training and in test make "
+        "the test's accuracy a lie: a draw of splits keeps each group together. Groups in several "
+        "splits stand first."
     )
     shown = groups[:MAX_ROWS]
     if len(groups) > len(shown):
@@ -204,7 +206,7 @@ def show_look_alikes(workspace: Workspace, facts: Facts) -> None:
     def open_row() -> None:
         rows = st.session_state[key].selection.rows
         if rows:
-            _open((LooksLike(shown[rows[0]].image_ids[0]),))
+            open_images((LooksLike(shown[rows[0]].image_ids[0]),))
 
     st.dataframe(
         table,
@@ -241,7 +243,7 @@ def show_opened(workspace: Workspace, facts: Facts, opened: Subset, *, with_excl
             "All findings",
             icon=":material/arrow_back:",
             key="dataset.report.close",
-            on_click=_open,
+            on_click=open_images,
             args=((),),
         )
         st.subheader(plain(f"{images} {describe(opened)}"), anchor=False)
@@ -270,8 +272,10 @@ def act_on_opened(
     """Exclude, relabel or move all images that are open, or those picked in the gallery."""
     reason = f"found in the report {describe(opened)}"
     with st.container(horizontal=True, vertical_alignment="center"):
+        is_mended = mend_splits(workspace, facts, opened)
         whole = st.toggle(f"Act on all {len(ids):,} images", key="dataset.report.whole")
-        if st.button(
+        # what a finding about splits shows has nothing wrong but its split
+        if not is_mended and st.button(
             f"Exclude all {len(ids):,}",
             icon=":material/block:",
             key="dataset.report.exclude_all",
@@ -280,7 +284,6 @@ def act_on_opened(
             batch = labels.set_excluded(workspace, ids, True, actor=acting().name, reason=reason)
             changed(workspace, batch, "Excluded from training")
             st.rerun()
-        mend_splits(workspace, facts, opened)
     image_actions(
         workspace,
         ids if whole else picked,
@@ -290,31 +293,40 @@ def act_on_opened(
     )
 
 
-def mend_splits(workspace: Workspace, facts: Facts, opened: Subset) -> None:
-    """What a finding about splits offers to do about it, in one step that can be undone."""
-    if opened == (HasLookAlikes("splits"),) and st.button(
-        "Keep each thing in one split",
-        icon=":material/call_merge:",
-        key="dataset.report.unite",
-        help="Each group goes where its earliest image stands: training before test.",
-    ):
-        batch = actions.unite_look_alikes(workspace, actor=acting("data scientist").name)
-        changed(workspace, batch, "Moved to one split each")
-        st.rerun()
+def mend_splits(workspace: Workspace, facts: Facts, opened: Subset) -> bool:
+    """What a finding about splits offers to do about it, in one step that can be undone.
+
+    Returns:
+        Whether these images are such a finding's. Once it is mended, the whole report is shown.
+    """
+    if opened == (HasLookAlikes("splits"),):
+        if st.button(
+            "Keep each group in one split",
+            type="primary",
+            icon=":material/call_merge:",
+            key="dataset.report.unite",
+            help="Each group goes where its earliest image stands: training before test.",
+        ):
+            batch = actions.unite_look_alikes(workspace, actor=acting("data scientist").name)
+            changed(workspace, batch, "Moved to one split each")
+            open_images(())
+            st.rerun()
+        return True
     has_calibration = "calibration" in facts.images.splits.names
-    if (
-        opened == (InCell("*", "validation"),)
-        and not has_calibration
-        and st.button(
-            "Split off calibration",
+    if opened == (InCell("*", "validation"),) and not has_calibration:
+        if st.button(
+            "Make half of them the calibration split",
+            type="primary",
             icon=":material/call_split:",
             key="dataset.report.calibrate",
-            help="Half of validation, each class alike, shots of one thing kept together.",
-        )
-    ):
-        batch = actions.split_off_calibration(workspace, actor=acting("data scientist").name)
-        changed(workspace, batch, "Moved to calibration")
-        st.rerun()
+            help="Each class alike, shots of one thing kept together.",
+        ):
+            batch = actions.split_off_calibration(workspace, actor=acting("data scientist").name)
+            changed(workspace, batch, "Moved to calibration")
+            open_images(())
+            st.rerun()
+        return True
+    return False
 
 
 def show_chart_of(
@@ -359,11 +371,11 @@ def choose_range(edges: Sequence[float], chosen: InRange) -> None:
 
 def _open_range(measure: str, low: float, high: float) -> None:
     if low < high:  # both handles on one edge hold nothing
-        _open((InRange(measure, low, high),))
+        open_images((InRange(measure, low, high),))
 
 
-def _open(subset: Subset) -> None:
-    """Show these images, or the report as a whole where there are none; for use as a callback."""
+def open_images(subset: Subset) -> None:
+    """Show these images, or the report as a whole where there are none, from the next run on."""
     st.session_state[_VISITS] = st.session_state.get(_VISITS, 0) + 1
     for name in ("page", "whole", "sort"):  # chosen for other images
         st.session_state.pop(f"dataset.report.{name}", None)
@@ -397,7 +409,7 @@ def _open_clicked(key: str) -> None:
     except (TypeError, ValueError):
         return  # no bar of ours
     if clicked:
-        _open(clicked)
+        open_images(clicked)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

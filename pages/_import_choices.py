@@ -34,6 +34,14 @@ _WHY_GROUPS = (
     "test asks for what was learned by heart, and its accuracy is a lie. The paper's own data set "
     "holds such near-duplicates."
 )
+_AS_DRAWN = (
+    "Images that look alike are kept together, with the whole of their groups: where groups are "
+    "large, that moves many."
+)
+_AS_GIVEN = (
+    "The source's splits stay as they are, also where images of several look alike: the report "
+    "names those and mends it."
+)
 _N_EXAMPLES = 4
 
 
@@ -220,15 +228,17 @@ def _show_consequences(
             "Draw all anew to keep them together.",
             icon=":material/call_split:",
         )
-    if split != "keep":
-        st.caption(
-            "About these numbers: exact duplicates are taken once, damaged files are refused, and "
-            "images that look alike are kept together. Each changes them a little."
-        )
+    alike = _AS_DRAWN if _is_drawn(findings, split) else _AS_GIVEN
+    st.caption(f"Exact duplicates are taken once, and damaged files are refused. {alike}")
     if margin is not None:
         st.markdown("**Some crops with this margin**")
         show_tiles(_crops(workspace, look, margin), n_columns=6)
     return total
+
+
+def _is_drawn(findings: Findings, split: str) -> bool:
+    """Whether any image is given its split by a draw."""
+    return split not in ("auto", "keep") or (split == "auto" and None in findings.splits)
 
 
 def _describe(groups: Sequence[str | None]) -> str:

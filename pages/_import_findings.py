@@ -27,8 +27,9 @@ _TILES = """<style>
   background: color-mix(in srgb, currentColor 8%, transparent); }
 .lq-tiles p { padding: 6px; overflow: hidden; font-size: 11px; line-height: 1.3;
   box-sizing: border-box; }
-.lq-tiles figcaption { overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
-  font-size: 12px; margin-top: 2px; }
+.lq-tiles figcaption { display: flex; gap: 4px; white-space: nowrap; font-size: 12px;
+  margin-top: 2px; }
+.lq-tiles figcaption span:first-child { overflow: hidden; text-overflow: ellipsis; }
 </style>"""
 
 
@@ -71,7 +72,11 @@ def show_counts(rows: Sequence[LabelCount], classes: Sequence[str], *, key: str)
     """Images by class and split: bars, or a table where the classes are many."""
     classes = [name for name in classes if name not in RESERVED_LABELS]
     if len(classes) <= _MOST_BARS:
-        st.plotly_chart(figures.images_by_class(rows, classes=classes), key=key)
+        st.plotly_chart(
+            figures.images_by_class(rows, classes=classes),
+            key=key,
+            config={"displayModeBar": False},  # it would lie upon the legend
+        )
     else:
         st.dataframe(as_table(tabulate(rows, classes=classes)), height=400, key=key)
 
@@ -175,6 +180,7 @@ def _tile(picture: Picture) -> str:
     else:
         source = f"data:image/jpeg;base64,{b64encode(picture.jpeg).decode()}"
         shown = f'<img src="{source}" alt="{escape(picture.name)}">'
-    caption = f"<figcaption>{escape(' · '.join(words))}</figcaption>"
-    title = " · ".join([picture.name, *([picture.refused] if picture.refused else [])])
+    spans = "<span>·</span>".join(f"<span>{escape(word)}</span>" for word in words)
+    caption = f"<figcaption>{spans}</figcaption>"
+    title = " · ".join([picture.name, *words, *([picture.refused] if picture.refused else [])])
     return f'<figure title="{escape(title)}">{shown}{caption}</figure>'

@@ -6,21 +6,25 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from core.jobs.configs import ImportImages
+from core.report.subsets import HasLookAlikes
 from core.state import catalog, intake
 from core.state.job_rows import Job
 from core.state.workspace import Workspace
-from pages._import_findings import show_counts, source_name
+from pages._dataset_report import open_images
+from pages._import_findings import show_counts
 from pages._shared import counted, next_step, plain
 
 _N_IMPORTS = 20
+_N_NAMES = 5  # of files left alone
 
 
 def show_report(
-    workspace: Workspace, look: Job, taken: Job, *, on_close: Callable[[], None]
+    workspace: Workspace, taken: Job, *, headline: str, on_close: Callable[[], None]
 ) -> None:
     """What came in, what did not and why, how the workspace stands now, and the next step."""
     result = taken.result or {}
-    st.subheader(f"{plain(source_name(look))} is in", anchor=False)
+    st.subheader(plain(headline), anchor=False)
     with st.container(horizontal=True):
         st.metric("Imported", f"{result['n_imported']:,}", border=True)
         st.metric("Exact duplicates", f"{result['n_duplicates']:,}", border=True)
@@ -40,6 +44,11 @@ def show_report(
         refused = [(each["path"], each["reason"]) for each in result["rejected"]]
         with st.expander(f"What was refused ({len(refused):,})", icon=":material/block:"):
             show_refused(refused, key=f"dataset.report.{taken.id}", file_name=f"job-{taken.id}")
+    if result["ignored"] and taken.kind == ImportImages.kind:  # else a file of ours
+        names = [plain(Path(each).name) for each in result["ignored"][:_N_NAMES]]
+        more = len(result["ignored"]) - len(names)
+        listed = ", ".join(names) + (f" and {more:,} more" if more else "")
+        st.caption(f"Left alone, as no images: {listed}.")
     next_step(
         "Next: compute what the network sees in them.",
         page="latent_space.py",
@@ -98,8 +107,14 @@ def _show_near_duplicates(found: dict[str, int]) -> None:
     if found["n_straddling"]:
         st.warning(
             f"{text}**In several splits: {counted(found['n_straddling'], 'group')}**. What is "
-            "trained on is asked again in the test. See them in the view Report.",
+            "trained on is asked again in the test.",
             icon=":material/call_split:",
+        )
+        st.button(
+            "See and mend them",
+            icon=":material/call_merge:",
+            on_click=_show_straddling,
+            key="dataset.see_straddling",
         )
     else:
         st.info(f"{text}Each group stands in one split.", icon=":material/check_circle:")
@@ -107,3 +122,8 @@ def _show_near_duplicates(found: dict[str, int]) -> None:
 
 def _show_images() -> None:
     st.session_state["dataset.view"] = "Images"
+
+
+def _show_straddling() -> None:
+    st.session_state["dataset.view"] = "Report"
+    open_images((HasLookAlikes("splits"),))

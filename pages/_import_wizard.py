@@ -1,9 +1,11 @@
 """The view Import: choose a source, see what it holds, decide, import, and read the report.
 
-Which look through a source is shown stands in the page's address as `look`, the number of its job;
-all else is in the rows of the jobs, so that a reload or another tab finds it again.
+Which look through a source is shown stands in the page's address as `look`, the number of its job,
+or that of the job that draws synthetic images; all else is in the rows of the jobs, so that a
+reload or another tab finds it again.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -23,17 +25,22 @@ from pages._import_report import show_imports, show_report
 from pages._shared import acting, counted, plain, show_error, submit
 
 _STEPS = ("Choose a source", "Look through it", "Decide", "Import", "Report")
+_STEPS_OF_SYNTHETIC = ("Choose a source", "Generate", "Report")
+_FOLDER = "Folder or CSV on this machine"
 _SOURCES = {
     "Archive (zip)": ":material/folder_zip:",
-    "Folder or CSV on this machine": ":material/hard_drive:",
+    _FOLDER: ":material/hard_drive:",
     "Synthetic paint defects": ":material/auto_awesome:",
 }
 
 
 def show_import(workspace: Workspace) -> None:
     """The step that this import is at."""
-    look = _chosen_look(workspace)
-    if look is None:
+    look = _chosen_job(workspace)
+    if look and look.kind == GenerateImages.kind and (look.is_active or look.result):
+        _show_generation(workspace, look)
+        return
+    if look is None or look.kind != LookThrough.kind:
         _show_steps(0)
         _choose_source(workspace)
         _show_open_looks(workspace)
@@ -48,7 +55,8 @@ def show_import(workspace: Workspace) -> None:
         _wait_for_import(look)
     elif taken and taken.status == "succeeded":
         _show_steps(4)
-        show_report(workspace, look, taken, on_close=_close_look)
+        headline = f"{source_name(look)} is in"
+        show_report(workspace, taken, headline=headline, on_close=_close_look)
     elif look.status == "succeeded" and has_findings(workspace, look.id):
         _show_steps(2)
         _decide(workspace, look, taken)
@@ -57,18 +65,17 @@ def show_import(workspace: Workspace) -> None:
         _show_failed_look(workspace, look)
 
 
-def _chosen_look(workspace: Workspace) -> Job | None:
-    """The look that the address names; another kind of job, or none, is no look."""
+def _chosen_job(workspace: Workspace) -> Job | None:
+    """The job that the address names, of whatever kind."""
     try:
-        job = job_rows.get_job(workspace, int(st.query_params.get("look", "")))
+        return job_rows.get_job(workspace, int(st.query_params.get("look", "")))
     except (ValueError, OperatorError):
         return None
-    return job if job.kind == LookThrough.kind else None
 
 
-def _show_steps(current: int) -> None:
+def _show_steps(current: int, steps: Sequence[str] = _STEPS) -> None:
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        for number, step in enumerate(_STEPS):
+        for number, step in enumerate(steps):
             if number < current:
                 text = f":green[:material/check_circle:] {step}"
             elif number == current:
@@ -162,8 +169,22 @@ def _generate(workspace: Workspace) -> None:
             key="dataset.training_only",
         )
     if st.button("Generate", type="primary", key="dataset.generate"):
-        submit(workspace, GenerateImages(int(n_images), int(seed), training_only))
+        job = submit(workspace, GenerateImages(int(n_images), int(seed), training_only))
+        st.query_params["look"] = str(job.id)
         st.rerun()
+
+
+def _show_generation(workspace: Workspace, job: Job) -> None:
+    """Synthetic images on their way in, then the report on them."""
+    _show_steps(1 if job.is_active else 2, _STEPS_OF_SYNTHETIC)
+    if job.is_active:
+        st.markdown(
+            f"{counted(job.config['n_images'], 'image')} are being drawn. You may leave this page: "
+            "the report waits here, and on the page Activity."
+        )
+    else:
+        headline = "Synthetic paint defects are in"
+        show_report(workspace, job, headline=headline, on_close=_close_look)
 
 
 def _show_open_looks(workspace: Workspace) -> None:
@@ -260,7 +281,7 @@ def _show_failed_look(workspace: Workspace, look: Job) -> None:
         is_there = looks.is_open(workspace, look) or not look.config["is_upload"]
         if is_there and _again_button():
             _look_again(workspace, look, look.config["format"])
-        _discard_button(workspace, look)
+        _discard_button(workspace, look, "Choose another source")
 
 
 def _again_button() -> bool:
@@ -281,13 +302,13 @@ def _look_again(workspace: Workspace, look: Job, format: str) -> None:
     )
 
 
-def _discard_button(workspace: Workspace, look: Job) -> None:
+def _discard_button(workspace: Workspace, look: Job, label: str = "Discard") -> None:
     in_use = look.config["is_upload"] and any(
         job.id != look.id or look.is_active
         for job in uploads.jobs_using(workspace, Path(look.config["source"]))
     )
     if st.button(
-        "Discard",
+        label,
         icon=":material/delete:",
         disabled=in_use or look.is_active,
         help="Forget what was found; an upload is deleted. Files on this machine stay.",
@@ -295,6 +316,8 @@ def _discard_button(workspace: Workspace, look: Job) -> None:
     ):
         acting("data scientist")
         looks.discard_look(workspace, look)
+        if not look.config["is_upload"]:
+            st.session_state["dataset.source"] = _FOLDER  # where the next one is likely chosen
         _close_look()
         st.rerun()
 

@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from core.errors import OperatorError
 from core.state import catalog
 from core.state.workspace import Workspace
 from pages._dataset_report import show_report
@@ -12,7 +11,6 @@ from pages._import_wizard import show_import
 from pages._shared import (
     current_workspace,
     page_header,
-    show_error,
     show_job_result,
     show_jobs,
 )
@@ -43,6 +41,13 @@ VIEWS = {
     "Report": show_report,
     "Export": show_export,
 }
+KINDS = ("import", "generate", "export", "check_files", "find_near_duplicates")
+
+
+def show_import_next() -> None:
+    """Open the view Import; for use as a callback."""
+    st.session_state["dataset.view"] = "Import"
+
 
 workspace = current_workspace()
 page_header("Dataset", "Preparation: images in, their labels and splits in order")
@@ -57,12 +62,17 @@ view = st.segmented_control(
     bind="query-params",
 )
 with st.container():  # a place of its own, so that nothing below moves when a job begins
-    show_jobs(workspace, ("look_through", "import", "generate", "export", "check_files"))
-    for kind in ("import", "generate", "export", "check_files"):
+    show_jobs(workspace, ("look_through", *KINDS))
+    for kind in KINDS:
         show_job_result(workspace, kind)
 if is_empty and view != "Import":
-    show_error(
-        OperatorError("There are no images yet.", next_step="Import some, or generate them.")
+    st.info("There are no images yet.")
+    st.button(
+        "Import or generate some",
+        type="primary",
+        icon=":material/add_photo_alternate:",
+        on_click=show_import_next,
+        key="dataset.first",
     )
 else:
     VIEWS[view](workspace)

@@ -96,9 +96,9 @@ def make_demo(session: Session, asked: Namespace) -> Answer:
 
 def _open(session: Session, asked: Namespace) -> Workspace:
     """The demo's workspace, empty or holding the very images that are asked for."""
-    from core.jobs.steps.generate_images import SYNTHETIC
     from core.state import catalog, job_rows
     from core.state.catalog import ImageFilter
+    from core.vocabulary import SYNTHETIC
 
     workspace = session.open(create=True)
     n_synthetic = catalog.count_images(workspace, ImageFilter(attributes=(SYNTHETIC,)))

@@ -142,7 +142,7 @@ def _taken_in(result: Mapping[str, Any]) -> Answer:
 def _near_duplicates(found: Mapping[str, int]) -> list[str]:
     if not found["n_groups"]:
         return []
-    text = f"{found['n_groups']:,} groups of images show the same thing (`duplicates` lists them)"
+    text = f"{found['n_groups']:,} groups of images look alike (`duplicates` lists them)"
     if found["n_straddling"]:
         return [f"{text}; {found['n_straddling']:,} of them stand in several splits."]
     return [f"{text}; none stands in several splits."]

@@ -19,7 +19,7 @@ def add_commands(commands: Commands) -> None:
         commands,
         "duplicates",
         list_duplicates,
-        summary="list the files that came twice, and the images that show the same thing",
+        summary="list the files that came twice, and the images that look alike",
     )
 
     calibration = add_command(
@@ -52,7 +52,7 @@ def list_duplicates(session: Session, asked: Namespace) -> Answer:
     }
     lines = [f"{len(exact):,} images came from several files:"]
     lines += [f"  {' = '.join(paths)}" for _, paths in exact]
-    lines += [f"{len(groups):,} groups of images show the same thing:"]
+    lines += [f"{len(groups):,} groups of images look alike:"]
     for number, group in groups.items():
         shown = " ~ ".join(each.name for each in group)
         lines.append(f"  {shown}{'  (in several splits)' if number in straddling else ''}")

@@ -1,4 +1,4 @@
-"""Copies: images that came from several files, and images that show the same thing."""
+"""Copies: images that came from several files, and images that look alike."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

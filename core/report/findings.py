@@ -24,6 +24,8 @@ from core.vocabulary import RESERVED_LABELS
 # with every image.
 MIN_PER_CLASS = 10
 MAX_IMBALANCE = 10.0
+# A stratified draw comes within an image of the expected number; a quarter is no accident.
+MIN_SHARE_OF_EXPECTED = 0.25
 _NAMED = 4  # classes that a finding names before it counts the rest
 
 Severity = Literal["error", "warning", "info"]
@@ -61,6 +63,7 @@ def find_problems(facts: Facts, *, with_excluded: bool) -> tuple[Finding, ...]:
         *_lost_files(count),
         *_missing_splits(labels),
         *_empty_cells(labels),
+        *_scarce_cells(labels),
         *_small_classes(labels),
         *_imbalance(labels),
         *_flags(count),
@@ -85,8 +88,9 @@ def _straddling(count: Callable[[Part], int]) -> Iterator[Finding]:
     if n := count(HasLookAlikes("splits")):
         yield Finding(
             "error",
-            f"{_images(n)} show the same things in several splits",
-            "What is measured there flatters the model: keep each thing in one split.",
+            f"{_images(n)} look alike in several splits",
+            "Where they show one thing, what is measured flatters the model: keep each group in "
+            "one split.",
             (HasLookAlikes("splits"),),
         )
 
@@ -95,8 +99,8 @@ def _disputed(count: Callable[[Part], int]) -> Iterator[Finding]:
     if n := count(HasLookAlikes("labels")):
         yield Finding(
             "warning",
-            f"{_images(n)} show the same things under several labels",
-            "One of the labels is wrong: look at each thing and give its images one label.",
+            f"{_images(n)} look alike under several labels",
+            "Look at each group: where it shows one thing, one of the labels is wrong.",
             (HasLookAlikes("labels"),),
         )
 
@@ -162,6 +166,35 @@ def _empty_cells(labels: LabelTable) -> Iterator[Finding]:
             f"{split.capitalize()} has no image of {_listed(names)}",
             f"{advice}: move some images to {split}.",
             tuple(InCell(name, "*") for name in names),
+        )
+
+
+def _scarce_cells(labels: LabelTable) -> Iterator[Finding]:
+    """Classes of which a split has far fewer images than its size lets expect, though not none."""
+    rows = _classes(labels)
+    counts = labels.counts[rows]
+    if not counts.sum():
+        return
+    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
+    is_scarce = (
+        (counts > 0) & (expected >= MIN_PER_CLASS) & (counts < MIN_SHARE_OF_EXPECTED * expected)
+    )
+    for column, split in enumerate(labels.splits):
+        names = [
+            (str(labels.labels[row]), int(count))
+            for row, count, scarce in zip(
+                rows, counts[:, column], is_scarce[:, column], strict=True
+            )
+            if scarce
+        ]
+        if split is None or not names:
+            continue
+        yield Finding(
+            "warning",
+            f"{split.capitalize()} has few images of "
+            + _listed([f"{name} ({count:,})" for name, count in names]),
+            "Large groups that stay together do that: move some, or draw anew with smaller ones.",
+            tuple(InCell(name, split) for name, _ in names),
         )
 
 
@@ -234,10 +267,11 @@ def _duplicates(count: Callable[[Part], int]) -> Iterator[Finding]:
 
 
 def _look_alikes(count: Callable[[Part], int]) -> Iterator[Finding]:
-    if n := count(HasLookAlikes()):
+    n = count(HasLookAlikes())
+    if n > count(HasLookAlikes("splits")):  # else all of them have been named
         yield Finding(
             "info",
-            f"{_images(n)} show the same things as others",
+            f"{_images(n)} look like others",
             "A draw of splits keeps them together; fewer of them would say as much.",
             (HasLookAlikes(),),
         )

@@ -20,7 +20,11 @@ N_COMMON_SIZES = 8  # that have a bar of their own
 _MAX_PARTS = 400
 _CONDITIONS = {"missing": "whose file is missing", "changed": "whose file was changed"}
 
-_LOOK_ALIKES = {"all": "", "splits": " in several splits", "labels": " under several labels"}
+_LOOK_ALIKES = {
+    "all": "that look like others",
+    "splits": "that look alike in several splits",
+    "labels": "that look alike under several labels",
+}
 
 
 class Part(Protocol):
@@ -227,8 +231,8 @@ class LooksLike:
         return (groups == number) & (groups > 0)
 
     def words(self) -> str:
-        """Such as "3 images that show the same thing as image 12"."""
-        return f"that show the same thing as image {self.image_id}"
+        """Such as "3 images that look alike"."""
+        return "that look alike"
 
 
 @dataclass(frozen=True)
@@ -251,8 +255,8 @@ class HasLookAlikes:
         }[self.which]
 
     def words(self) -> str:
-        """Such as "12 images that show the same thing in several splits"."""
-        return f"that show the same thing{_LOOK_ALIKES[self.which]}"
+        """Such as "12 images that look alike in several splits"."""
+        return _LOOK_ALIKES[self.which]
 
 
 _KINDS: dict[str, type[Part]] = {

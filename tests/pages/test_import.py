@@ -4,11 +4,14 @@ import zipfile
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.images.formats import importers
 from core.jobs.worker import run_job
+from core.report.subsets import HasLookAlikes, decode
 from core.state import catalog, job_rows
 from core.state.job_rows import Job
 from core.state.workspace import Workspace, create_workspace
@@ -97,6 +100,14 @@ def test_an_empty_workspace_says_what_can_be_brought(open_page: OpenPage, empty:
     assert "train/scratch/001.jpg" in shown
     assert "path,label,split" in shown
     assert set(importers.FORMATS) <= set(TITLES)
+
+
+def test_a_view_of_an_empty_workspace_leads_to_the_import(
+    open_page: OpenPage, empty: Workspace
+) -> None:
+    at = open_page("dataset", dataset__view="Report")
+    assert "There are no images yet." in texts(at)
+    assert "Bring your images in" in texts(click(at, "dataset.first"))
 
 
 def test_an_uploaded_zip_is_looked_through_and_imported_as_chosen(
@@ -278,6 +289,38 @@ def test_boxes_are_offered_as_crops(open_page: OpenPage, empty: Workspace, root:
     assert job.result["classes"] == {"dirt": 1, "drop": 1}
 
 
+def test_splits_that_the_source_gives_are_not_said_to_keep_look_alikes_together(
+    open_page: OpenPage, empty: Workspace, root: Path
+) -> None:
+    for split in ("train", "test"):
+        samples.write_images(root / "given" / split, n_per_class=1)
+    at = look_at(open_page, empty, "given")
+    assert "The source's splits stay as they are" in texts(at)
+    at = decide(at, rule="draw")
+    assert "Images that look alike are kept together" in texts(at)
+
+
+def test_look_alikes_in_several_splits_lead_from_the_import_to_the_report(
+    open_page: OpenPage, empty: Workspace, root: Path
+) -> None:
+    texture = np.random.default_rng(4).integers(0, 255, (16, 16), np.uint8)
+    picture = Image.fromarray(texture).resize((128, 128))
+    for split, quality in (("train", 95), ("test", 60)):
+        folder = root / "given" / split / "dirt"
+        folder.mkdir(parents=True)
+        picture.save(folder / "shot.jpg", quality=quality)
+    (folder / "Thumbs.db").write_bytes(b"")
+    at = look_at(open_page, empty, "given")
+    look = at.query_params["look"]
+    click(at, "dataset.go")
+    do_waiting(empty)
+    at = open_page("dataset", look=look)
+    assert "Left alone, as no images: Thumbs.db." in texts(at).replace("\\", "")
+    at = click(at, "dataset.see_straddling")
+    assert decode(at.query_params["shown"]) == (HasLookAlikes("splits"),)
+    assert "2 images that look alike in several splits" in texts(at)
+
+
 def test_another_format_that_fits_can_be_looked_at(
     open_page: OpenPage, empty: Workspace, root: Path
 ) -> None:
@@ -339,9 +382,28 @@ def test_synthetic_images_beside_real_ones_are_for_training_alone(
     assert at.checkbox(key="dataset.training_only").value
     at.number_input(key="dataset.n").set_value(2)
     click(at, "dataset.generate")
+    assert "2 images are being drawn" in texts(at)
     assert do_waiting(small).status == "succeeded"
+    at = open_page("dataset", look=at.query_params["look"])
+    assert "Synthetic paint defects are in" in texts(at)
+    assert "Left alone" not in texts(at)
+    assert "Choose a source" in texts(click(at, "dataset.import_more"))
     synthetic = catalog.ImageFilter(attributes=(("origin", "synthetic"),))
     assert {image.split for image in catalog.list_images(small, synthetic)} == {"train"}
+
+
+def test_synthetic_images_that_were_not_drawn_lead_back_to_the_sources(
+    open_page: OpenPage, small: Workspace
+) -> None:
+    at = open_page("dataset", dataset__view="Import")
+    choose(at, "dataset.source", "Synthetic paint defects")
+    decided = at.checkbox(key="dataset.training_only").set_value(False)
+    checked(decided.run())
+    at = click(at, "dataset.generate")
+    assert do_waiting(small).status == "failed"
+    at = open_page("dataset", look=at.query_params["look"])
+    assert "This workspace holds real images" in texts(at)
+    assert at.button(key="dataset.look").disabled
 
 
 def test_an_export_is_offered_once_it_is_made_until_it_is_removed(

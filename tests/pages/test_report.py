@@ -279,9 +279,11 @@ def test_look_alikes_in_two_splits_are_united_and_taken_back(
         for split in ("train", "test")
     )
     near_duplicates.replace_groups(small, [[train, test]])
-    at = press(open_report(open_page), "the same things in several splits")
+    at = press(open_report(open_page), "look alike in several splits")
+    assert "dataset.report.exclude_all" not in {button.key for button in at.button}
     assert sorted(shown_ids(at, "dataset.report.gallery")) == sorted([train, test])
     at = click(at, "dataset.report.unite")
+    assert "shown" not in at.query_params  # mended: the whole report again
     assert {catalog.get_image(small, each).split for each in (train, test)} == {"train"}
     assert not any("several splits" in each for each in findings(open_report(open_page)))
     labels.undo(small, labels.list_batches(small)[0].id, actor="Ada")
@@ -294,7 +296,8 @@ def test_calibration_is_split_off_where_it_is_missing(
     ids = catalog.image_ids(small).tolist()
     labels.set_splits(small, {i: "train" if i % 2 else "validation" for i in ids}, actor="Ada")
     at = press(open_report(open_page), "no calibration split")
-    click(at, "dataset.report.calibrate")
+    at = click(at, "dataset.report.calibrate")
+    assert "shown" not in at.query_params
     splits = catalog.summarise(small).n_by_split
     assert splits["calibration"] > 0
     assert splits["train"] == sum(i % 2 for i in ids)
@@ -305,3 +308,5 @@ def test_near_duplicates_are_searched_again_on_demand(
 ) -> None:
     click(open_report(open_page), "dataset.find_alike")
     assert job_rows.list_jobs(small)[0].kind == "find_near_duplicates"
+    (bar,) = open_report(open_page).get("progress")
+    assert "Find near-duplicates" in bar.proto.text

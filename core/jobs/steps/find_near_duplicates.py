@@ -9,8 +9,10 @@ from core.images.near_duplicates import find_near_duplicates, perceptual_hash
 from core.images.thumbnails import ThumbnailStore
 from core.jobs.configs import FindNearDuplicates
 from core.jobs.context import JobContext
-from core.state import near_duplicates
+from core.state import catalog, near_duplicates
+from core.state.catalog import ImageFilter
 from core.state.workspace import Workspace
+from core.vocabulary import SYNTHETIC
 
 
 def run(context: JobContext, config: FindNearDuplicates) -> Mapping[str, Any]:
@@ -36,7 +38,9 @@ def search(
             raise OperatorError("A thumbnail went away meanwhile.", next_step="Search again.")
         return thumbnail
 
-    rows = near_duplicates.images_to_compare(workspace)
+    # Generated images are drawn one by one: alike lamps in two of them are no second shot.
+    drawn = set(catalog.image_ids(workspace, ImageFilter(attributes=(SYNTHETIC,))).tolist())
+    rows = [row for row in near_duplicates.images_to_compare(workspace) if row[0] not in drawn]
     lost = set(thumbnails.missing([sha256 for _, sha256, _ in rows]))
     seen = [row for row in rows if row[1] not in lost]
     lacking = {i: perceptual_hash(load(sha)) for i, sha, known in seen if not known}

@@ -13,8 +13,7 @@ from core.jobs.context import JobContext
 from core.jobs.steps.import_images import import_scan
 from core.state import catalog
 from core.state.catalog import ImageFilter
-
-SYNTHETIC = ("origin", "synthetic")  # the attribute that marks a generated image for good
+from core.vocabulary import SYNTHETIC
 
 
 def run(context: JobContext, config: GenerateImages) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from core.annotations import Box
 from core.images.formats.importers import scan
 from core.images.thumbnails import ThumbnailStore
 from core.jobs import queue
-from core.jobs.configs import FindNearDuplicates, ImportImages
+from core.jobs.configs import FindNearDuplicates, GenerateImages, ImportImages
 from core.state import annotations, catalog, intake, job_rows, near_duplicates
 from core.state.catalog import ImageFilter
 from core.state.job_rows import Job
@@ -456,6 +456,13 @@ def test_images_of_an_older_version_are_compared_too(workspace: Workspace, tmp_p
     result = do(workspace, FindNearDuplicates()).result
     assert result is not None
     assert (result["n_groups"], result["n_images"], result["n_unseen"]) == (3, 6, 0)
+
+
+def test_generated_images_are_no_shots_of_one_thing(workspace: Workspace) -> None:
+    result = do(workspace, GenerateImages(n_images=8)).result
+    assert result is not None
+    assert result["near_duplicates"]["n_groups"] == 0
+    assert do(workspace, FindNearDuplicates()).result["n_unseen"] == 0
 
 
 def test_an_image_whose_thumbnail_is_lost_is_counted_as_unseen(

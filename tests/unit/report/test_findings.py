@@ -132,12 +132,31 @@ def test_look_alikes_in_several_splits_are_the_gravest() -> None:
     cells = [("a", "train"), ("a", "test"), ("a", "train"), ("b", "train"), ("b", "test")]
     facts = facts_of(cells, look_alikes=[7, 7, 3, 3, 0])
     assert texts(facts)[:2] == [
-        "2 images show the same things in several splits",
-        "2 images show the same things under several labels",
+        "2 images look alike in several splits",
+        "2 images look alike under several labels",
     ]
     assert opened(facts, 0) == [1, 2]
     assert opened(facts, 1) == [3, 4]
-    assert texts(facts)[-1] == "4 images show the same things as others"
+    assert texts(facts)[-1] == "4 images look like others"
+
+
+def test_look_alikes_that_have_been_named_are_not_named_again() -> None:
+    facts = facts_of([("a", "train"), ("a", "test")], look_alikes=[1, 1])
+    assert not any("like others" in text for text in texts(facts))
+
+
+def test_a_class_that_is_scarce_in_a_split_is_named_with_its_images_there() -> None:
+    cells = [("a", "train")] * 60 + [("b", "train")] * 40
+    cells += [("a", "test")] * 60 + [("b", "test")] * 3
+    facts = facts_of([*cells, ("a", "validation"), ("b", "validation"), ("a", "calibration")])
+    (found,) = [text for text in texts(facts) if "few images" in text]
+    assert found == "Test has few images of b (3)"
+    assert opened(facts, texts(facts).index(found)) == [161, 162, 163]
+
+
+def test_a_small_split_is_not_called_uneven() -> None:
+    cells = [*balanced(100), *[("c", split) for split in SPLITS for _ in range(10)]]
+    assert texts(facts_of(cells)) == []
 
 
 def test_an_excluded_look_alike_leaks_nothing() -> None:

@@ -10,6 +10,7 @@ from core.report.subsets import (
     CameTwice,
     FileIs,
     HasFlag,
+    HasLookAlikes,
     HasOtherSize,
     HasSize,
     InCell,
@@ -145,6 +146,7 @@ def test_every_part_has_words_for_people() -> None:
         'labelled Größe "2" <b> in no split',
     ]
     assert all(words)
+    assert HasLookAlikes("splits").words() == "that look alike in several splits"
     assert describe(EVERY_KIND[3:5]) == "in train, or of 640 × 480 pixels"
     assert describe(EVERY_KIND) == "of 9 bars of the chart"
 
