@@ -7,6 +7,8 @@ each kind, imported only where it runs.
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
+from core.learning.recipe import Recipe
+
 Parameters = tuple[tuple[str, float | int | str], ...]  # of a method: (name, value)
 
 
@@ -111,6 +113,7 @@ class EmbedImages(JobConfig):
         device: `auto`, or a name that torch knows.
         weights: the user's own: the name of a file in the workspace's folder `weights`, or a whole
             path; empty for the first that is found in the usual order.
+        model: id of a model of the registry whose backbone and weights run instead.
     """
 
     kind = "embed"
@@ -119,6 +122,7 @@ class EmbedImages(JobConfig):
     backbone: str = "resnet50"
     device: str = "auto"
     weights: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -323,6 +327,181 @@ class AnalyseSpace(JobConfig):
 
     embedding: str
     clustering: str = ""
+
+
+@dataclass(frozen=True)
+class ChosenImages:
+    """Which images a model learns from, and where it starts.
+
+    Attributes:
+        classes: the classes to tell apart; empty for every class that has training images.
+        per_class: so many training images of each of `classes`, drawn with the seed from all
+            splits; the rest of these classes validates. Empty trains on the split `train` and
+            validates on `validation`.
+        without_anomalies: an `anomalies` run whose anomalous images are left out of training; empty
+            leaves none out.
+        start_from: id of an earlier model; empty for the backbone's published weights.
+        weights: as `EmbedImages`.
+        device: `auto`, or a name that torch knows.
+    """
+
+    classes: tuple[str, ...] = ()
+    per_class: tuple[int, ...] = ()
+    without_anomalies: str = ""
+    start_from: str = ""
+    weights: str = ""
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class FineTune(ChosenImages, Recipe, JobConfig):
+    """Train a classifier; `Recipe` says how, `ChosenImages` on what.
+
+    Attributes:
+        notes: what a person wants to remember of it.
+    """
+
+    kind = "fine_tune"
+    title = "Fine-tune"
+
+    notes: str = ""
+
+
+@dataclass(frozen=True)
+class ForecastTraining(ChosenImages, Recipe, JobConfig):
+    """Measure a few steps of a training to say how long all of it will take."""
+
+    kind = "forecast"
+    title = "Forecast a training"
+    lane = "interactive"
+
+
+@dataclass(frozen=True)
+class CompareBackbones(ChosenImages, Recipe, JobConfig):
+    """Train several backbones in turn under one recipe; `backbone` itself is not used.
+
+    Attributes:
+        backbones: names of the registry.
+    """
+
+    kind = "compare_backbones"
+    title = "Compare backbones"
+
+    backbones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EvaluateModel(JobConfig):
+    """Embed all images with a model and measure what it gets right, and how its space lies.
+
+    Attributes:
+        model: id in the registry.
+        device: `auto`, or a name that torch knows.
+        seed: of k-means, intervals and subsets.
+    """
+
+    kind = "evaluate"
+    title = "Evaluate a model"
+
+    model: str
+    device: str = "auto"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class CompareMaps(JobConfig):
+    """Draw the map before and after fine-tuning, the second aligned to the first.
+
+    Attributes:
+        model: id in the registry.
+        method: of projection.
+        seed: of the projections.
+    """
+
+    kind = "compare_maps"
+    title = "Map before and after"
+
+    model: str
+    method: str = "umap"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ExplainImage(JobConfig):
+    """Compute the heat map that shows where a model looks in one image.
+
+    Attributes:
+        model: id in the registry.
+        image: its number.
+        label: the class that is explained; the predicted one where empty.
+    """
+
+    kind = "explain"
+    title = "Heat map"
+    lane = "interactive"
+
+    model: str
+    image: int
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Predict(JobConfig):
+    """Say what a model makes of image files that need not belong to the workspace.
+
+    Attributes:
+        model: id in the registry.
+        paths: of files and folders.
+        device: `auto`, or a name that torch knows.
+        within: as `ImportImages`.
+    """
+
+    kind = "predict"
+    title = "Predict"
+    lane = "interactive"
+
+    model: str
+    paths: tuple[str, ...]
+    device: str = "auto"
+    within: str = ""
+
+
+@dataclass(frozen=True)
+class ExportModel(JobConfig):
+    """Write a model out as ONNX, checked against torch.
+
+    Attributes:
+        model: id in the registry.
+        target: file to write; empty for the workspace's `exports`.
+    """
+
+    kind = "export_model"
+    title = "Export a model"
+    lane = "interactive"
+
+    model: str
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class ImportModel(JobConfig):
+    """Take a classifier that was trained elsewhere into the registry.
+
+    Attributes:
+        source: a file with its state dict, the head included.
+        backbone: a name of the registry.
+        classes: of its head, in the order of its rows.
+        notes: what a person wants to remember of it.
+    """
+
+    kind = "import_model"
+    title = "Import a model"
+    lane = "interactive"
+
+    source: str
+    backbone: str
+    classes: tuple[str, ...]
+    notes: str = ""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Source = Literal["file", "cache", "download", "random"]
+Source = Literal["file", "cache", "download", "random", "model"]
 
 _SUFFIXES = (".pth", ".pt", ".safetensors")
 _ENTRIES = ("state_dict", "model", "model_state_dict")  # of a checkpoint, that hold a state dict
@@ -57,7 +57,8 @@ class ResolvedWeights:
     Attributes:
         asked_backbone: the backbone that was asked for.
         backbone: the backbone that runs.
-        source: where the weights come from; `random` means that nothing was learned.
+        source: where the weights come from; `random` means that nothing was learned, `model` that
+            they were fine-tuned here.
         path: the file they were read from, None for `random`.
         sha256: hash of that file; for `random`, of architecture and seed.
         seed: what a random network is drawn with, None otherwise.
@@ -191,6 +192,45 @@ def read_state_dict(path: Path, backbone: Backbone) -> dict[str, torch.Tensor]:
         if key not in expected and not key.startswith(not_used):
             raise _misfit(path, backbone, f"{key} is unknown")
     return fitting
+
+
+def read_head(path: Path, backbone: Backbone) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight (n_classes, n_features) and bias (n_classes,) of a file's head, float32.
+
+    Raises:
+        OperatorError: the file cannot be read, or holds no such linear layer.
+    """
+    import torch
+
+    state = _read_tensors(path)
+    found = {}
+    for name, n_dimensions in (("weight", 2), ("bias", 1)):
+        own = f"{backbone.head}.{name}"
+        endings = [
+            key for key in state if key.endswith(own) and _WRAPPERS.fullmatch(key.removesuffix(own))
+        ]
+        if not endings:
+            raise _misfit(path, backbone, f"{own} is missing")
+        tensor = state[endings[0]]
+        if tensor.ndim != n_dimensions or not tensor.is_floating_point():
+            raise _misfit(path, backbone, f"{endings[0]} is no part of a linear layer")
+        if not tensor.isfinite().all():
+            raise _misfit(path, backbone, f"{endings[0]} holds values that are not finite")
+        found[name] = tensor.to(torch.float32).contiguous()
+    weight, bias = found["weight"], found["bias"]
+    if weight.shape != (len(bias), backbone.n_features):
+        raise _misfit(
+            path,
+            backbone,
+            f"{backbone.head}.weight is {tuple(weight.shape)}, expected "
+            f"({len(bias)}, {backbone.n_features})",
+        )
+    return weight, bias
+
+
+def model_weights(backbone: str, path: Path, sha256: str) -> ResolvedWeights:
+    """The weights of a model that was fine-tuned here."""
+    return ResolvedWeights(backbone, backbone, "model", path, sha256)
 
 
 def _without_wrapper(

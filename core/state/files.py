@@ -1,5 +1,6 @@
-"""Small files written so that nobody ever reads half of one."""
+"""Files written so that nobody ever reads half of one."""
 
+import os
 import secrets
 from pathlib import Path
 
@@ -15,3 +16,12 @@ def replace_file(path: Path, content: bytes) -> None:
         beside.rename(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Have the system write a file, or the names in a folder, through to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from core.errors import OperatorError
 from core.state.clock import now
 from core.state.database import insert_new, reading, writing
+from core.state.files import flush
 from core.state.schema import cluster_names, runs
 from core.state.workspace import Workspace
 
@@ -38,6 +39,8 @@ FOLDERS = {  # of the arrays of each kind of run
     "label_errors": "label_errors",
     "layout": "layouts",
     "comparison": "comparisons",
+    "evaluation": "evaluations",
+    "movement": "movements",
 }
 KINDS = tuple(FOLDERS)
 
@@ -86,11 +89,11 @@ def new_artefact(workspace: Workspace, kind: str, run: str) -> Iterator[Path]:
     try:
         yield beside
         for file in beside.iterdir():
-            _flush(file)
+            flush(file)
         if final.exists():  # damaged, or its process died between the rename and the row
             final.rename(replaced)
         beside.rename(final)
-        _flush(final.parent)
+        flush(final.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)
@@ -216,11 +219,3 @@ def _sweep(final: Path) -> None:
         pid = int(left.name.removeprefix(_prefix(final)).partition(".")[0])
         if pid == os.getpid() or not psutil.pid_exists(pid):
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0003"  # the newest migration; a test compares it with Alembic's own answer
+HEAD = "0004"  # the newest migration; a test compares it with Alembic's own answer
 
 metadata = MetaData(
     naming_convention={
@@ -222,6 +222,37 @@ cluster_names = Table(  # what people call the clusters of a run; -1 is its nois
     Column("run_id", ForeignKey("runs.id"), primary_key=True),
     Column("cluster", Integer, primary_key=True, autoincrement=False),
     Column("name", Text, nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", Text, primary_key=True),  # backbone and number: `mobilenet_v2-3`
+    Column("number", Integer, nullable=False, unique=True),
+    Column("backbone", Text, nullable=False),
+    Column("mode", Text, nullable=False),  # full | last_block | head | imported
+    Column("classes", JSON, nullable=False),  # in the order of the head's rows
+    Column("config", JSON, nullable=False),
+    Column("result", JSON, nullable=False),
+    Column("start_from", ForeignKey("models.id")),
+    Column("weights_sha256", Text, nullable=False),
+    Column("notes", Text, nullable=False, server_default=""),
+    Column("created_at", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("job_id", Integer, index=True),
+    Column("deleted_at", Text),  # the row stays, for what descends from it and was decided by it
+    Column("deleted_by", Text),
+)
+
+promotions = Table(  # append-only: which model is at work since when, and who said so
+    "promotions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model_id", ForeignKey("models.id"), nullable=False),
+    Column("at", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("rolls_back", ForeignKey("promotions.id"), unique=True),
 )
 
 jobs = Table(
