@@ -1,1 +1,1 @@
-"""Learning: fine-tuning, evaluation and explanation of classifiers: arrays and values in and out."""
+"""Learning: fine-tune, evaluate and explain classifiers: arrays and values in and out."""
