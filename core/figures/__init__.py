@@ -18,6 +18,14 @@ from core.figures.dataset import (
     labels_by_split,
 )
 from core.figures.distances import PAPER_TABLE_1, silhouettes_by_metric
+from core.figures.evaluation import (
+    ComparedBackbone,
+    backbone_comparison,
+    class_scores,
+    confusion_matrix,
+    reliability_diagram,
+    training_curves,
+)
 from core.figures.maps import small_map
 from core.figures.regions import (
     class_purity,
@@ -29,11 +37,15 @@ from core.figures.regions import (
 __all__ = [
     "FEW",
     "PAPER_TABLE_1",
+    "ComparedBackbone",
     "anomaly_scores",
+    "backbone_comparison",
     "band_over_k",
     "class_purity",
+    "class_scores",
     "class_spreads",
     "cluster_sizes",
+    "confusion_matrix",
     "contingency_map",
     "disk_use",
     "histogram",
@@ -41,10 +53,12 @@ __all__ = [
     "images_by_class",
     "k_distance_plot",
     "labels_by_split",
+    "reliability_diagram",
     "separability_matrix",
     "silhouettes_by_metric",
     "small_map",
     "split_distances",
     "spreads",
     "sweep_of_k",
+    "training_curves",
 ]

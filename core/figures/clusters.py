@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from core.figures.drawing import WARNING_COLOUR, finish, plain_text, tint
+from core.figures.drawing import WARNING_COLOUR, finish, plain_text, shorten, tint
 from core.palette import CLASS_COLOURS, UNKNOWN_COLOUR, category_colour
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def cluster_sizes(
     """
     import plotly.graph_objects as go
 
-    titles = [plain_text(_short(title, 22)) for title, _, _ in clusters]
+    titles = [plain_text(shorten(title, 22)) for title, _, _ in clusters]
     sizes = [size for _, size, _ in clusters]
     carried = [text for _, _, text in clusters]
     colours = [category_colour(place) for place in range(len(clusters))]
@@ -145,7 +145,7 @@ def contingency_map(
         title=None,
         side="top",
         tickvals=list(range(n_columns)),
-        ticktext=[plain_text(_short(title)) for title in clusters],
+        ticktext=[plain_text(shorten(title)) for title in clusters],
         range=[-0.5, max(n_columns, 1) - 0.5],
         showgrid=False,
         zeroline=False,
@@ -295,7 +295,3 @@ def _line(xs: Sequence[int], ys: Sequence[float | None], title: str, chosen: int
     figure.update_xaxes(title="k", dtick=1 if len(xs) <= 16 else None)
     figure.update_yaxes(title=title)
     return finish(figure, height=240, showlegend=False)
-
-
-def _short(title: str, most: int = 14) -> str:
-    return title if len(title) <= most else f"{title[: most - 1]}…"

@@ -21,6 +21,11 @@ def plain_text(name: str) -> str:
     return name.replace("&", "&amp;").replace("<", "&lt;")
 
 
+def shorten(title: str, most: int = 14) -> str:
+    """A title of at most so many letters."""
+    return title if len(title) <= most else f"{title[: most - 1]}…"
+
+
 def finish(figure: Figure, *, height: int, **layout: Any) -> Figure:
     """Give a figure its height in px, the margins and the legend of all charts."""
     figure.update_layout(
