@@ -6,6 +6,7 @@
     /lacquer/<workspace>/points/<projection>     float32 x, float32 y, int32 id, little-endian
     /lacquer/<workspace>/colours/<projection>?by=<colouring>&v=<version>
     /lacquer/<workspace>/selection/<hash>        int32 ids, little-endian
+    /lacquer/<workspace>/heat/<model>/<id>?label=   a heat map; 204 until it has been computed
     /lacquer/<workspace>/export/<file>
 
 Every one passes the same question, `authorised(request)`. Addresses that hold a workspace's uid and
@@ -54,6 +55,7 @@ def build_routes(authorised: Callable[[Request], bool]) -> list[Route]:
         "{uid}/points/{projection}": _points,
         "{uid}/colours/{projection}": _colours,
         "{uid}/selection/{digest}": _selection,
+        "{uid}/heat/{model}/{image_id:int}": _heat_map,
         "{uid}/export/{file}": _export,
     }
     routes = [
@@ -127,8 +129,25 @@ def _card(request: Request) -> Response:
         _image_id(request),
         projection=request.query_params.get("map"),
         colouring=request.query_params.get("by"),
+        evaluation=request.query_params.get("evaluation"),
     )
     return Response(json.dumps(card), media_type="application/json", headers=_FRESH)
+
+
+def _heat_map(request: Request) -> Response:
+    """The picture that a job has computed; without it an empty answer, and the page asks again."""
+    from core.state import catalog, models
+    from core.state.heat_maps import heat_map_path
+
+    workspace = _workspace(request)
+    model = models.get_model(workspace, request.path_params["model"])
+    if model.id != request.path_params["model"]:  # "newest" comes to mean another: no address
+        raise LookupError("no such model")
+    image = catalog.get_image(workspace, _image_id(request))
+    path = heat_map_path(workspace, model, image, request.query_params.get("label", ""))
+    if not path.is_file():
+        return Response(status_code=204, headers=_FRESH)
+    return FileResponse(path, media_type="image/png", headers=_FOREVER)
 
 
 def _points(request: Request) -> Response:

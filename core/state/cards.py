@@ -12,6 +12,7 @@ from core.errors import OperatorError
 from core.state import annotations, catalog, colourings, runs
 from core.state.workspace import Workspace
 
+_MOST_CLASSES = 6  # whose probabilities a card has room for
 _ORIGINS = {"human": " (by a person)", "automatic": " (by a model)"}
 
 
@@ -21,12 +22,14 @@ def describe_image(
     *,
     projection: str | None = None,
     colouring: str | None = None,
+    evaluation: str | None = None,
 ) -> dict[str, Any]:
     """Title, (name, value) rows, size and boxes of one image, as JSON values.
 
     Args:
         projection: the map it is shown on; its newest clustering is then among the rows.
         colouring: what the map is coloured by, whose value is then among the rows.
+        evaluation: of a model, whose probabilities are then among the rows.
 
     Raises:
         OperatorError: there is no such image.
@@ -34,6 +37,8 @@ def describe_image(
     image = catalog.get_image(workspace, image_id)
     label = (image.label or "unlabelled") + _ORIGINS.get(image.label_origin or "", "")
     rows = [["Label", label], ["Split", image.split or "none"]]
+    if evaluation:
+        rows += _probabilities(workspace, image_id, evaluation)
     shown = _newest_clustering(workspace, projection) if projection else []
     if colouring and colouring not in ("label", "split", *shown):
         shown.append(colouring)
@@ -53,6 +58,21 @@ def describe_image(
         "size": [image.width, image.height],
         "boxes": [asdict(box) for box in drawn],
     }
+
+
+def _probabilities(workspace: Workspace, image_id: int, run_id: str) -> list[list[str]]:
+    """What a model gives the image, and how probable each class is to it, the likeliest first."""
+    run = runs.find_run(workspace, run_id)
+    if run is None or run.kind != "evaluation":
+        return []  # deleted while its page is open
+    ids = runs.load_array(workspace, run, "image_ids", mapped=True)
+    row = int(np.searchsorted(ids, image_id))
+    if row == len(ids) or ids[row] != image_id:
+        return [["Predicted", "not yet: evaluate again"]]
+    shares = runs.load_array(workspace, run, "probabilities", mapped=True)[row].tolist()
+    likeliest = sorted(zip(run.result["classes"], shares, strict=True), key=lambda each: -each[1])
+    rows = [["Predicted", likeliest[0][0]]]
+    return rows + [[f"· {name}", f"{share:.1%}"] for name, share in likeliest[:_MOST_CLASSES]]
 
 
 def _newest_clustering(workspace: Workspace, projection: str) -> list[str]:

@@ -35,7 +35,15 @@ _ANOMALY_TITLES = {
     "isolation": "Anomaly: Isolation Forest",
     "knn": "Anomaly: distance to the nearest",
 }
+_EVALUATION_TITLES = {
+    "prediction": "Predicted class",
+    "outcome": "Right or wrong",
+    "confidence": "Confidence",
+    "role": "Role for the model",
+}
+_MOVEMENT_TITLE = "Movement since before fine-tuning"
 _PURITY_TITLE = "Share of neighbours with the same label"
+_OUTCOMES = ("right", "wrong", "a label that the model does not know")
 _NOISE, _NOT_CLUSTERED = -1, -2
 
 
@@ -84,6 +92,11 @@ def list_colourings(workspace: Workspace, embedding: Run) -> dict[str, str]:
             found[f"anomaly-{method}:{scored.id}"] = title
     for layout in runs.list_runs(workspace, "layout", parent_id=embedding.id)[:1]:
         found[f"purity:{layout.id}"] = _PURITY_TITLE
+    for evaluation in runs.list_runs(workspace, "evaluation", parent_id=embedding.id)[:1]:
+        for what, title in _EVALUATION_TITLES.items():
+            found[f"{what}:{evaluation.id}"] = title
+    for movement in runs.list_runs(workspace, "movement", parent_id=embedding.id)[:1]:
+        found[f"movement:{movement.id}"] = _MOVEMENT_TITLE
     found |= {f"attribute:{name}": name for name in catalog.list_attributes(workspace)}
     more = ("label_origin", "excluded", "queued", *catalog.QUALITY_MEASURES)
     return found | {name: _TITLES[name] for name in more}
@@ -119,6 +132,11 @@ def colour(workspace: Workspace, image_ids: np.ndarray, name: str) -> Colouring:
     if kind == "purity":
         purity = _of_run(workspace, image_ids, rest, "purity", np.float32, np.nan)
         return _score(name, _PURITY_TITLE, purity)
+    if kind == "movement":
+        movement = _of_run(workspace, image_ids, rest, "movement", np.float32, np.nan)
+        return _score(name, _MOVEMENT_TITLE, movement)
+    if kind in _EVALUATION_TITLES:
+        return _by_evaluation(workspace, image_ids, name)
     values = catalog.column(workspace, image_ids, name)
     if name in catalog.QUALITY_MEASURES:
         return _score(name, _TITLES[name], _as_numbers(values))
@@ -145,6 +163,36 @@ def _by_cluster(workspace: Workspace, image_ids: np.ndarray, name: str, run_id: 
     return _category(name, "Cluster", words, order=order, apart=("noise",))
 
 
+def _by_evaluation(workspace: Workspace, image_ids: np.ndarray, name: str) -> Colouring:
+    """What a model says of images, beside their labels as they are now."""
+    kind, _, run_id = name.partition(":")
+    title = _EVALUATION_TITLES[kind]
+    if kind == "role":
+        codes = _of_run(workspace, image_ids, run_id, "roles", np.int64, -1)
+        roles = [SPLITS[code] if code >= 0 else None for code in codes.tolist()]
+        return _category(name, title, roles, order=SPLITS)
+    places = _of_run(workspace, image_ids, run_id, "predicted", np.int64, -1)
+    run = runs.get_run(workspace, run_id)
+    classes: Sequence[str] = run.result["classes"]
+    if kind == "confidence":
+        ids = runs.load_array(workspace, run, "image_ids")
+        surest = runs.load_array(workspace, run, "probabilities").max(axis=1)
+        return _score(name, title, _values_of(ids, surest, image_ids, np.nan).astype(np.float32))
+    given = [classes[place] if place >= 0 else None for place in places.tolist()]
+    if kind == "prediction":
+        return _category(name, title, given, order=catalog.list_classes(workspace))
+    labels = catalog.column(workspace, image_ids, "label")
+    outcomes = [_outcome(*each, classes) for each in zip(given, labels, strict=True)]
+    return _category(name, title, outcomes, order=_OUTCOMES[:2], apart=_OUTCOMES[2:])
+
+
+def _outcome(given: str | None, label: str | None, classes: Sequence[str]) -> str | None:
+    if given is None or not label:
+        return None
+    right, wrong, unknown = _OUTCOMES
+    return unknown if label not in classes else right if given == label else wrong
+
+
 def _in_words(clustering: Run) -> str:
     """`k-means, k = 4, on a map`."""
     method = clustering.config.get("method", "kmeans")
@@ -169,8 +217,15 @@ def _of_run(
         raise OperatorError("What it shows has been deleted.", next_step="Choose another colour.")
     known = runs.load_array(workspace, run, "image_ids", mapped=True)  # ascending in every run
     values = runs.load_array(workspace, run, array, mapped=True)
+    return _values_of(known, values, image_ids, missing).astype(dtype)
+
+
+def _values_of(
+    known: np.ndarray, values: np.ndarray, image_ids: np.ndarray, missing: float
+) -> np.ndarray:
+    """The values of these images, of which `known`, ascending, have one each."""
     rows = np.searchsorted(known, image_ids).clip(max=len(known) - 1)
-    return np.where(known[rows] == image_ids, values[rows], missing).astype(dtype)
+    return np.where(known[rows] == image_ids, values[rows], missing)
 
 
 def _as_numbers(values: Sequence) -> np.ndarray:

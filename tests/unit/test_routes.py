@@ -105,10 +105,11 @@ def test_every_route_asks_before_it_answers(small: Workspace) -> None:
         "image_id": str(some_id(small)),
         "projection": the_map(small).id,
         "digest": selections.save_selection(small, np.array([1])),
+        "model": "resnet18-1",
         "file": "any.zip",
         "version": "1",
     }
-    assert len(refusing) == 9
+    assert len(refusing) == 10
     for route in refusing:
         path = route.path.replace(":int", "").replace(":path", "").format(**placeholders)
         answer = get(path, routes=refusing)
