@@ -57,8 +57,10 @@ def gallery(
     image_url: str,
     card_url: str,
     key: str,
+    heat_url: str = "",
     selectable: bool = True,
     on_find_similar: Callable[[int], None] | None = None,
+    on_explain: Callable[[int], None] | None = None,
     on_change: Callable[[], None] | None = None,
 ) -> GallerySelection:
     """Show one page of images, and return what is selected on it.
@@ -71,9 +73,13 @@ def gallery(
         preview_url: of a larger one, shown first when an image is enlarged.
         image_url: of the whole image, shown as soon as it is there.
         card_url: of what is known of an image.
+        heat_url: of a picture laid over the enlarged image; it may answer that there is none yet,
+            and is asked again then. Empty where there are none.
         selectable: whether a click selects; it enlarges otherwise.
         on_find_similar: called with an image's id, before the rerun, when a person asks for
             images like it; None leaves that action out.
+        on_explain: called with an image's id, before the rerun, when its heat map is wanted and is
+            not there yet.
         on_change: called before the rerun that a new selection causes.
 
     Raises:
@@ -83,10 +89,10 @@ def gallery(
         raise ValueError(f"a gallery shows at most {MAX_ITEMS} images a page, got {len(items)}")
     ids = [item.id for item in items]
 
-    def find_similar() -> None:
-        wanted = st.session_state[key].get("similar")
-        if on_find_similar is not None and wanted and wanted.get("id") in ids:
-            on_find_similar(wanted["id"])
+    def asked(what: str, answer: Callable[[int], None] | None) -> None:
+        wanted = st.session_state[key].get(what)
+        if answer is not None and wanted and wanted.get("id") in ids:
+            answer(wanted["id"])
 
     result = _mount(
         key=key,
@@ -98,12 +104,14 @@ def gallery(
             "preview_url": preview_url,
             "image_url": image_url,
             "card_url": card_url,
+            "heat_url": heat_url,
             "selectable": selectable,
             "find_similar": on_find_similar is not None,
         },
         on_selection_change=on_change or ignore_change,
         on_opened_change=ignore_change,
-        on_similar_change=find_similar,
+        on_similar_change=lambda: asked("similar", on_find_similar),
+        on_explain_change=lambda: asked("explain", on_explain),
     )
     return GallerySelection(
         selected=tuple(_known(result.selection or (), ids)),

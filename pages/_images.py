@@ -1,7 +1,7 @@
 """Images in pages: a gallery turned page by page, and what can be done with those picked."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,19 @@ _SORT_TITLES = {
     "dark_share": "least black first",
     "bright_share": "least white first",
 }
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Heat maps over enlarged images.
+
+    Attributes:
+        url: address of an image's, with "{id}".
+        explain: has one computed, by the image's id.
+    """
+
+    url: str
+    explain: Callable[[int], None]
 
 
 def filter_images(workspace: Workspace, *, key: str) -> ImageFilter:
@@ -118,22 +131,37 @@ def ranked_gallery(
     *,
     key: str,
     remarks_for: Callable[[Sequence[int]], Sequence[str]],
+    order: str = "the worst first",
+    heat: Heat | None = None,
+    evaluation: str = "",
+    on_find_similar: Callable[[int], None] | None = None,
 ) -> GallerySelection:
     """Images in the order given, page by page, with a sentence under each.
 
     Args:
         ids: int array (n_images,), of images that are there.
         remarks_for: a sentence for each of the images of one page.
+        order: what the order is, in words.
+        heat: heat maps over enlarged images.
+        evaluation: of a model, whose probabilities stand beside enlarged images.
     """
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.markdown(f"**{len(ids):,}** images, the worst first", width="content")
+        st.markdown(f"**{len(ids):,}** images, {order}", width="content")
         n_pages = -(-len(ids) // PAGE_SIZES[0])
         page = st.pagination(n_pages, key=f"{key}.page") if n_pages > 1 else 1
     shown = ids[(page - 1) * PAGE_SIZES[0] : page * PAGE_SIZES[0]].tolist()
     by_id = {
         image.id: image for image in catalog.list_images(workspace, ImageFilter(ids=tuple(shown)))
     }
-    return show_gallery(workspace, [by_id[i] for i in shown], key=key, remarks=remarks_for(shown))
+    return show_gallery(
+        workspace,
+        [by_id[i] for i in shown],
+        key=key,
+        remarks=remarks_for(shown),
+        heat=heat,
+        evaluation=evaluation,
+        on_find_similar=on_find_similar,
+    )
 
 
 def show_gallery(
@@ -143,6 +171,8 @@ def show_gallery(
     key: str,
     captions: Sequence[str] = (),
     remarks: Sequence[str] = (),
+    heat: Heat | None = None,
+    evaluation: str = "",
     on_find_similar: Callable[[int], None] | None = None,
 ) -> GallerySelection:
     """These images as tiles with their label, split and state.
@@ -150,6 +180,8 @@ def show_gallery(
     Args:
         captions: a word more an image, such as a distance.
         remarks: a sentence an image, such as why it is shown.
+        heat: heat maps over enlarged images.
+        evaluation: of a model, whose probabilities stand beside enlarged images.
     """
     order = catalog.list_classes(workspace)
     queued = set(
@@ -157,7 +189,7 @@ def show_gallery(
             workspace, ImageFilter(ids=tuple(i.id for i in images), queued=True)
         ).tolist()
     )
-    urls = image_urls(workspace)
+    urls = image_urls(workspace, **({"evaluation": evaluation} if evaluation else {}))
     return gallery(
         [
             replace(
@@ -168,7 +200,9 @@ def show_gallery(
         ],
         key=f"{key}.gallery",
         image_url=urls["preview_url"].replace("/preview/", "/image/"),
+        heat_url=heat.url if heat else "",
         on_find_similar=on_find_similar,
+        on_explain=heat.explain if heat else None,
         **urls,
     )
 

@@ -52,11 +52,36 @@ def show_map(
             key=f"latent_space.colour.{place}",
             bind="query-params",
         )
-    projection = by_id[chosen]
+    draw_map(
+        workspace,
+        by_id[chosen],
+        colour_by,
+        title=f"By {titles[colour_by].lower()}",
+        group=embedding.id,
+        height=height,
+        key=f"latent_space.points.{place}",
+    )
+
+
+def draw_map(
+    workspace: Workspace,
+    projection: Run,
+    colour_by: str,
+    *,
+    title: str,
+    group: str,
+    height: int,
+    key: str,
+) -> None:
+    """One map; maps of one group are linked, and all share the selection.
+
+    Args:
+        colour_by: the name of a colouring.
+        key: of the component.
+    """
     version = catalog.fingerprint(workspace)
     shown = _legend(workspace, workspace.uid, projection.id, colour_by, version)
     address = f"{PREFIX.lstrip('/')}/{workspace.uid}"
-    key = f"latent_space.points.{place}"
     latent_map(
         points=Resource(f"{address}/points/{projection.id}", projection.id),
         colours=Resource(
@@ -64,9 +89,9 @@ def show_map(
             f"{projection.id}/{colour_by}@{version}",
         ),
         legend=_scale(shown) if shown.is_score else _categories(shown),
-        title=f"By {titles[colour_by].lower()}",
+        title=title,
         note=_note(projection),
-        group=embedding.id,
+        group=group,
         height=height,
         selection=_stored(workspace),
         on_change=lambda: _take_selection(workspace, key),
@@ -158,7 +183,8 @@ def _categories(colouring: Colouring) -> list[Category]:
 
 
 def _colour(colouring: Colouring, entry: Legend) -> str:
-    if colouring.name == "split" and entry.name in SPLIT_COLOURS:
+    is_of_splits = colouring.name.partition(":")[0] in ("split", "role")
+    if is_of_splits and entry.name in SPLIT_COLOURS:
         return SPLIT_COLOURS[entry.name]
     if entry.place is None:
         return RESERVED_MARKS.get(entry.name, (UNKNOWN_COLOUR, ""))[0]

@@ -31,6 +31,7 @@ class Gallery {
       onClose: (item) => this.onClosed(item),
       onToggle: (item) => this.toggle(item.id),
       onFindSimilar: (item) => this.findSimilar(item.id),
+      onExplain: (id) => this.setStateValue("explain", { seq: Date.now(), id }),
       isSelected: (item) => this.selected.has(item.id),
     });
     this.build(parent);

@@ -1,18 +1,20 @@
 // One image large: preview first, then the whole; wheel or pinch zooms, dragging pans.
 
 import { addressOf, badgeOf, element, fetchCard, iconButton, showRows, svg } from "../shared/dom.js";
+import { HeatMap } from "./heat_map.js";
 
 const MAX_ZOOM = 32;
 
 export class Lightbox {
-  constructor({ onShow, onClose, onToggle, onFindSimilar, isSelected }) {
+  constructor({ onShow, onClose, onToggle, onFindSimilar, onExplain, isSelected }) {
     Object.assign(this, { onShow, onToggle, isSelected });
     this.items = [];
     this.at = -1;
     this.pointers = new Map();
     this.image = element("img", { class: "lq-large", alt: "", draggable: "false" });
     this.boxes = svg("svg", { class: "lq-large lq-boxes", preserveAspectRatio: "xMidYMid meet", "aria-hidden": "true" });
-    this.stage = element("div", { class: "lq-large-stage" }, [this.image, this.boxes]);
+    this.heat = new HeatMap({ onExplain });
+    this.stage = element("div", { class: "lq-large-stage" }, [this.image, this.heat.layer, this.boxes]);
     this.title = element("h2", { class: "lq-large-title" });
     this.badges = element("div", { class: "lq-badges" });
     this.remark = element("p", { class: "lq-remark" });
@@ -33,13 +35,16 @@ export class Lightbox {
           element("span", { class: "lq-spring" }),
           iconButton("close", "Close (Esc)", () => this.close(), { class: "lq-round" }),
         ]),
-        this.title, this.badges, this.remark, this.rows,
+        this.title, this.badges, this.remark, this.heat.controls, this.rows,
         element("div", { class: "lq-side-actions" }, [this.selectButton, this.similarButton, this.boxesButton]),
         element("p", { class: "lq-hint", text: "Wheel zooms, dragging pans, double click fits." }),
       ]),
     ]);
     this.node.addEventListener("keydown", (event) => this.onKey(event));
-    this.node.addEventListener("close", () => onClose(this.items[this.at]));
+    this.node.addEventListener("close", () => {
+      this.heat.leave();
+      onClose(this.items[this.at]);
+    });
     this.stage.addEventListener("wheel", (event) => this.onWheel(event), { passive: false });
     this.stage.addEventListener("pointerdown", (event) => this.onPointerDown(event));
     this.stage.addEventListener("pointermove", (event) => this.onPointerMove(event));
@@ -55,6 +60,7 @@ export class Lightbox {
     this.items = items;
     this.similarButton.hidden = !data.find_similar;
     this.selectButton.hidden = !data.selectable;
+    this.heat.configure(data.heat_url);
     this.at = items.findIndex((item) => item.id === shown);
     if (this.node.open && this.at < 0) this.close();
     else if (this.node.open) this.describe();
@@ -87,6 +93,7 @@ export class Lightbox {
     this.image.src = addressOf(this.data.preview_url, item.id);
     this.image.dataset.id = item.id;
     this.onShow(item);
+    this.heat.show(item.id);
     const isShown = () => this.items[this.at]?.id === item.id;
     fetchCard(this.data.card_url, item.id).then((card) => {
       if (!isShown()) return;
@@ -109,7 +116,10 @@ export class Lightbox {
   /** Lays the boxes over the image: both fill the stage alike, whatever the screen's shape. */
   draw({ size, boxes }) {
     this.boxesButton.hidden = boxes.length === 0;
-    if (size) this.boxes.setAttribute("viewBox", `0 0 ${size[0]} ${size[1]}`);
+    if (size) {
+      this.boxes.setAttribute("viewBox", `0 0 ${size[0]} ${size[1]}`);
+      this.heat.fit(size);
+    }
     this.boxes.replaceChildren(...boxes.map(({ label, x, y, width, height }) => {
       const title = svg("title");
       title.textContent = label;
@@ -159,10 +169,11 @@ export class Lightbox {
       "-": () => this.zoomAt(0, 0, 1 / 1.5),
       0: () => this.fit(),
       b: () => this.toggleBoxes(),
+      h: () => this.heat.toggle(),
       x: () => this.data.selectable && this.toggle(),
     }[event.key];
     if (event.key !== "Tab") event.stopPropagation(); // no shortcut of the page behind
-    if (!run) return;
+    if (!run || (event.target.type === "range" && event.key.startsWith("Arrow"))) return;
     event.preventDefault();
     run();
   }
@@ -184,7 +195,7 @@ export class Lightbox {
 
   transform() {
     const { x, y, zoom } = this.view;
-    for (const layer of [this.image, this.boxes]) layer.style.transform = `translate(${x}px, ${y}px) scale(${zoom})`;
+    for (const layer of [this.image, this.heat.layer, this.boxes]) layer.style.transform = `translate(${x}px, ${y}px) scale(${zoom})`;
     this.stage.toggleAttribute("data-zoomed", zoom > 1);
   }
 

@@ -26,6 +26,22 @@ from core.state.runs import Run
 from core.state.workspace import Workspace
 from core.vocabulary import SPLITS
 
+__all__ = [
+    "ClusterContent",
+    "Estimate",
+    "ModelEvaluation",
+    "Movement",
+    "Reliability",
+    "RoleMeasures",
+    "RuleMeasure",
+    "Separation",
+    "Temperature",
+    "movement_methods",
+    "newest_evaluation",
+    "newest_movement",
+    "read_evaluation",
+]
+
 
 @dataclass(frozen=True)
 class RoleMeasures:
