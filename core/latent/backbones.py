@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from core.latent.torch_setup import import_torchvision
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -33,6 +34,11 @@ class Backbone:
         last_block: prefixes of the parameters that `last_block` fine-tuning trains besides the
             head; every layer that runs before the first of them stays as it is, and none that
             stays runs after it.
+        heat_map_layer: dotted name of the layer whose output shows where the evidence for a class
+            lies: the last that still knows places and is read with a gradient. Of CNNs that is the
+            last convolutional block, of Swin the channels-first copy of its last patches, of a
+            pyramid its levels. Of ViT it is what the last attention reads: afterwards only the
+            class token counts.
         interpolation: Pillow's name of the filter that its training images were resized with.
         built_by: `module:class` of ours, where torchvision's builder makes more than the features
             need.
@@ -49,6 +55,7 @@ class Backbone:
     input_size_px: int
     head: str
     last_block: tuple[str, ...]
+    heat_map_layer: str
     interpolation: str = "bilinear"
     built_by: str = ""
     unused: tuple[str, ...] = ()
@@ -95,6 +102,7 @@ BACKBONES = {
             input_size_px=224,
             head="fc",
             last_block=("layer4",),
+            heat_map_layer="layer4",
         ),
         Backbone(
             name="resnet34",
@@ -105,6 +113,7 @@ BACKBONES = {
             input_size_px=224,
             head="fc",
             last_block=("layer4",),
+            heat_map_layer="layer4",
         ),
         Backbone(
             name="mobilenet_v2",
@@ -115,6 +124,7 @@ BACKBONES = {
             input_size_px=224,
             head="classifier.1",
             last_block=("features.17", "features.18"),
+            heat_map_layer="features.18",
         ),
         Backbone(
             name="vgg16",
@@ -125,6 +135,7 @@ BACKBONES = {
             input_size_px=224,
             head="classifier.6",
             last_block=("features.24", "features.26", "features.28", "classifier"),
+            heat_map_layer="features.29",
         ),
         Backbone(
             name="resnet18",
@@ -135,6 +146,7 @@ BACKBONES = {
             input_size_px=224,
             head="fc",
             last_block=("layer4",),
+            heat_map_layer="layer4",
         ),
         Backbone(
             name="efficientnet_b0",
@@ -145,6 +157,7 @@ BACKBONES = {
             input_size_px=224,
             head="classifier.1",
             last_block=("features.7", "features.8"),
+            heat_map_layer="features.8",
             interpolation="bicubic",
         ),
         Backbone(
@@ -156,6 +169,7 @@ BACKBONES = {
             input_size_px=224,
             head="classifier.2",
             last_block=("features.7", "classifier"),
+            heat_map_layer="features.7",
         ),
         Backbone(
             name="vit_b_16",
@@ -166,6 +180,7 @@ BACKBONES = {
             input_size_px=224,
             head="heads.head",
             last_block=("encoder.layers.encoder_layer_11", "encoder.ln"),
+            heat_map_layer="encoder.layers.encoder_layer_11.ln_1",
             old_names=((r"\.mlp\.linear_1\.", ".mlp.0."), (r"\.mlp\.linear_2\.", ".mlp.3.")),
         ),
         Backbone(
@@ -177,6 +192,7 @@ BACKBONES = {
             input_size_px=224,
             head="head",
             last_block=("features.7", "norm"),
+            heat_map_layer="permute",
             interpolation="bicubic",
         ),
         # Published for a shorter side of 800; see `core.latent.feature_pyramid` for the size here.
@@ -189,6 +205,7 @@ BACKBONES = {
             input_size_px=448,
             head="head",
             last_block=("backbone.body.layer4", "backbone.fpn"),
+            heat_map_layer="backbone.fpn",
             built_by="core.latent.feature_pyramid:FeaturePyramid",
             unused=("rpn.", "roi_heads."),
             old_names=(
@@ -238,6 +255,22 @@ def load_preprocessing(backbone: Backbone) -> Preprocessing:
         std=IMAGENET_STD,
         interpolation=backbone.interpolation,
     )
+
+
+def normalise(pixels: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
+    """The network's input of RGB pixels that are resized already, on their device.
+
+    Args:
+        pixels: uint8 (n, size, size, 3).
+
+    Returns:
+        float32 (n, 3, size, size).
+    """
+    import torch
+
+    mean = torch.tensor(preprocessing.mean, device=pixels.device)
+    std = torch.tensor(preprocessing.std, device=pixels.device)
+    return (pixels.float() * (1 / (255 * std)) - mean / std).permute(0, 3, 1, 2)
 
 
 def current_names(backbone: Backbone, key: str) -> str:
