@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,10 @@ import numpy as np
 from core.errors import OperatorError
 from core.jobs.configs import EmbedImages
 from core.jobs.context import JobContext
+from core.jobs.steps.recording import Report, part
 from core.jobs.steps.run_ids import embedding_id
 from core.settings import Settings, load_settings
-from core.state import catalog, own_weights, runs
+from core.state import catalog, models, own_weights, runs
 from core.state.catalog import Image, ImageFilter
 from core.state.runs import Run
 from core.state.workspace import Workspace
@@ -35,22 +36,33 @@ VERSION = 1  # part of every run's id: raise it when the same input gives other 
 
 
 def run(context: JobContext, config: EmbedImages) -> Mapping[str, Any]:
-    """Bring the features of all readable images together in one run.
+    """Bring the features of all readable images together in one run, and tell of it.
+
+    Raises:
+        OperatorError: there are no images, none can be read, or the weights do not fit.
+    """
+    done, told = embed(context, config, context.report)
+    return {"run": done.id, "n_images": done.n_images, **told}
+
+
+def embed(
+    context: JobContext, config: EmbedImages, report: Report
+) -> tuple[Run, Mapping[str, Any]]:
+    """The run that holds the features of all readable images, and what there is to tell of it now.
 
     Raises:
         OperatorError: there are no images, none can be read, or the weights do not fit.
     """
     from core.latent.backbones import get_backbone, load_preprocessing
-    from core.latent.weights import resolve_weights
 
-    workspace, settings = context.workspace, load_settings()
-    context.report(0.0, "Looking for weights")
-    weights = resolve_weights(
+    workspace = context.workspace
+    report(0.0, "Looking for weights")
+    weights = find_weights(
+        workspace,
         config.backbone,
-        file=own_weights.folder(workspace) / config.weights if config.weights else None,
-        weights_dirs=weights_folders(workspace, settings),
-        offline=settings.offline,
-        on_progress=lambda fraction, step: context.report(0.05 * fraction, step),
+        file=config.weights,
+        model=config.model,
+        on_progress=part(report, 0.0, 0.05),
     )
     images = _readable_images(workspace)
     backbone = get_backbone(weights.backbone)
@@ -64,34 +76,71 @@ def run(context: JobContext, config: EmbedImages) -> Mapping[str, Any]:
     earlier = _earlier_runs(workspace, shaping)
     known = _known_ids(workspace, earlier) | kept.ids()
     new = [image for image in images if image.id not in known]
-    report = _embed(context, config, weights, new, kept)
-    failed = {new[failure.index].id: failure.reason for failure in report.failed}
+    embedded_now = _embed(context, config, weights, new, kept, report)
+    failed = {new[failure.index].id: failure.reason for failure in embedded_now.failed}
     embedded = [image for image in images if image.id not in failed]
     if not embedded:
         raise OperatorError(
             "No image could be read.", next_step="Check the files on the page Dataset."
         )
-    context.report(0.96, "Storing the features")
+    report(0.96, "Storing the features")
     result = {
         "n_features": backbone.n_features,
-        "n_reused": len(embedded) - report.n_embedded,
-        "n_embedded": report.n_embedded,
-        "images_per_second": round(report.images_per_second, 2),
-        "device": report.device,
-        "dtype": report.dtype,
+        "n_reused": len(embedded) - embedded_now.n_embedded,
+        "n_embedded": embedded_now.n_embedded,
+        "images_per_second": round(embedded_now.images_per_second, 2),
+        "device": embedded_now.device,
+        "dtype": embedded_now.dtype,
         "failed": [{"image": image_id, "reason": why} for image_id, why in failed.items()],
         "weights": {
-            "asked": weights.asked_backbone,
-            "backbone": weights.backbone,
-            "source": weights.source,
-            "sha256": weights.sha256,
-            "file": weights.path.name if weights.path else None,
-            "notice": weights.notice,
+            **told_weights(weights),
+            "model": config.model or None,
         },
     }
     done = _store(context, embedded, shaping, result, earlier, kept)
     kept.clear()
-    return {"run": done.id, "n_images": done.n_images, **result}
+    return done, result
+
+
+def find_weights(
+    workspace: Workspace,
+    backbone: str,
+    *,
+    file: str = "",
+    model: str = "",
+    on_progress: Callable[[float, str], None] | None = None,
+) -> ResolvedWeights:
+    """The weights that a job asks for: a model's, a file's, or the first in the usual order.
+
+    Raises:
+        OperatorError: there is no such model or file, or it does not fit.
+    """
+    from core.latent.weights import model_weights, resolve_weights
+
+    if model:
+        found = models.get_model(workspace, model)
+        path = models.weights_path(workspace, found.id)
+        return model_weights(found.backbone, path, found.weights_sha256)
+    settings = load_settings()
+    return resolve_weights(
+        backbone,
+        file=own_weights.folder(workspace) / file if file else None,
+        weights_dirs=weights_folders(workspace, settings),
+        offline=settings.offline,
+        on_progress=on_progress,
+    )
+
+
+def told_weights(weights: ResolvedWeights) -> dict[str, Any]:
+    """What a result says of the weights that ran."""
+    return {
+        "asked": weights.asked_backbone,
+        "backbone": weights.backbone,
+        "source": weights.source,
+        "sha256": weights.sha256,
+        "file": weights.path.name if weights.path else None,
+        "notice": weights.notice,
+    }
 
 
 def weights_folders(workspace: Workspace, settings: Settings) -> list[Path]:
@@ -105,6 +154,7 @@ def _embed(
     weights: ResolvedWeights,
     new: Sequence[Image],
     kept: _Chunks,
+    report: Report,
 ) -> EmbeddingReport:
     from core.latent.embedding import EmbeddingReport, embed_images, load_extractor
 
@@ -115,7 +165,7 @@ def _embed(
         load_extractor(weights, device=config.device),
         max_pixels=load_settings().max_image_pixels,
         on_chunk=lambda chunk: kept.add([new[i].id for i in chunk.indices], chunk.features),
-        on_progress=lambda fraction, step: context.report(0.05 + 0.9 * fraction, step),
+        on_progress=part(report, 0.05, 0.95),
     )
 
 
