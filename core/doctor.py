@@ -25,7 +25,7 @@ from core.jobs.processes import is_gone
 from core.latent.anomalies import METHODS as ANOMALY_METHODS
 from core.latent.backbones import BACKBONES
 from core.settings import Settings
-from core.state import catalog, job_rows, runs
+from core.state import catalog, job_rows, models, runs
 from core.state.catalog import Image, ImageFilter
 from core.state.database import check_integrity
 from core.state.upkeep import follow_changes, source_paths
@@ -47,6 +47,8 @@ _ARRAYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "label_errors": (("given", "suggested", "scores", "is_issue", "nearest", "nearest_given"), ()),
     "layout": (("purity",), ("centroids", "separability")),
     "comparison": (("in_second",), ()),
+    "evaluation": ((), ()),
+    "movement": ((), ()),
 }
 _SCRATCH = ("unpacked", "generated", "export")  # what steps make in a job's folder and remove
 _PACKAGES = (
@@ -87,6 +89,7 @@ def examine(workspace: Workspace, settings: Settings, *, thorough: bool = False)
         "images": lambda: _check_images(workspace, thorough=thorough),
         "thumbnails": lambda: _check_thumbnails(workspace, settings),
         "runs": lambda: _check_runs(workspace),
+        "models": lambda: _check_models(workspace),
         "leftovers": lambda: _check_leftovers(workspace),
         "home": lambda: _check_home(settings),
         "disk": lambda: _check_disk(workspace),
@@ -262,6 +265,34 @@ def _check_runs(workspace: Workspace) -> Iterator[Finding]:
         others = f" with {len(gone) - 1} that came of it" if len(gone) > 1 else ""
         step = "Compute it again."
         yield Finding("runs", f"{problem}; it was removed{others}.", True, step)
+
+
+def _check_models(workspace: Workspace) -> Iterator[Finding]:
+    """Models whose files are gone or changed, which nothing can make again; folders of none."""
+    there = models.list_models(workspace)
+    for model in there:
+        weights = models.weights_path(workspace, model.id)
+        problem = ""
+        if not weights.is_file():
+            problem = f"The weights of {model.id} are missing"
+        elif _sha256(weights) != model.weights_sha256:
+            problem = f"The weights of {model.id} are damaged"
+        else:
+            try:
+                models.load_roles(workspace, model)
+            except OperatorError as error:
+                problem = error.title.rstrip(".")
+        if problem:
+            step = f"Put a copy back in {weights.parent}, or delete the model."
+            yield Finding("models", f"{problem}.", False, step)
+    if job_rows.list_jobs(workspace, statuses=job_rows.ACTIVE, limit=1):
+        return  # a job that writes a model has its folder before its row
+    known = {model.id for model in there}
+    for folder in (workspace.path / "models").glob("*"):
+        if folder.name not in known and _age_s(folder) > _DAY_S:
+            _remove(folder)
+            problem = f"{folder.relative_to(workspace.path)} belonged to no model; removed."
+            yield Finding("models", problem, True)
 
 
 def _check_leftovers(workspace: Workspace) -> Iterator[Finding]:

@@ -40,6 +40,20 @@ page = st.navigation(  # before the log-in too, else a link to a page would be "
                 url_path="clusters_and_anomalies",
             ),
         ],
+        "Learn": [
+            st.Page(
+                PAGES / "fine_tuning.py",
+                title="Fine-tuning",
+                icon=":material/model_training:",
+                url_path="fine_tuning",
+            ),
+            st.Page(
+                PAGES / "evaluation.py",
+                title="Evaluation",
+                icon=":material/fact_check:",
+                url_path="evaluation",
+            ),
+        ],
         "Follow": [
             st.Page(
                 PAGES / "activity.py",

@@ -110,11 +110,18 @@ def go_to(page: str, workspace: Workspace, **query: str) -> None:
 
 def forget_view() -> None:
     """Drop what was chosen for one workspace before another is shown."""
-    pages = ("dataset", "latent_space", "clusters_and_anomalies", "activity")
+    pages = (
+        "dataset",
+        "latent_space",
+        "clusters_and_anomalies",
+        "fine_tuning",
+        "evaluation",
+        "activity",
+    )
     for key in list(st.session_state):
         if str(key).partition(".")[0] in (*pages, "last_change"):
             del st.session_state[key]
-    for parameter in ("selected", "look", "shown", "clustering"):
+    for parameter in ("selected", "look", "shown", "clustering", "model", "cell"):
         st.query_params.pop(parameter, None)
 
 
@@ -322,6 +329,16 @@ def undo_change(workspace: Workspace, batch_id: int) -> None:
 def counted(n: int, thing: str) -> str:
     """`1 group`, `412 groups`."""
     return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
+
+
+def as_duration(seconds: float) -> str:
+    """Seconds as a person reads them: `0.84 s`, `42 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def as_size(n_bytes: int) -> str:

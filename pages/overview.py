@@ -6,7 +6,7 @@ from core import figures
 from core.errors import OperatorError
 from core.jobs.configs import GenerateImages
 from core.settings import load_settings
-from core.state import catalog, runs
+from core.state import catalog, models, runs
 from core.state.workspace import (
     Workspace,
     create_workspace,
@@ -57,6 +57,9 @@ def show_progress(workspace: Workspace) -> None:
             "Cluster the images",
         ),
     ]
+    if summary.n_labelled:
+        is_trained = bool(models.list_models(workspace))
+        steps.append(("Classifier trained", is_trained, "fine_tuning.py", "Fine-tune a classifier"))
     with st.container(horizontal=True):
         st.metric("Images", f"{summary.n_images:,}", border=True)
         st.metric("Classes", len(catalog.list_classes(workspace)), border=True)

@@ -30,6 +30,8 @@ _KINDS = (
     "label_errors",
     "layout",
     "comparison",
+    "evaluation",
+    "movement",
 )
 
 
@@ -49,7 +51,7 @@ def add_commands(commands: Commands) -> None:
     )
     embed.add_argument(
         "--device",
-        type=_device,
+        type=device_name,
         default="auto",
         help="auto (a GPU where there is one), cpu, mps, cuda or cuda:N",
     )
@@ -124,7 +126,8 @@ def list_runs(session: Session, asked: Namespace) -> Answer:
 def _described(run: Run) -> str:
     config = run.config
     if run.kind == "embedding":
-        return f"{config['backbone']} ({run.result['weights']['source']} weights)"
+        by = config.get("model") or config["backbone"]
+        return f"{by} ({run.result['weights']['source']} weights)"
     if run.kind == "projection":
         return f"{config['method']}, trustworthiness {shown(run.result['trustworthiness'])}"
     if run.kind == "clustering":
@@ -151,7 +154,8 @@ def _add_parameters(parser: Parser) -> None:
         )
 
 
-def _device(text: str) -> str:
+def device_name(text: str) -> str:
+    """A type for argparse: where to compute."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
         raise ArgumentTypeError(f"must be auto, cpu, mps, cuda or cuda:N, got {text!r}")
     return text

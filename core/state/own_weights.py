@@ -5,6 +5,7 @@ checks it. It is called `<backbone>-<name>.pth` or `.safetensors`, by what it is
 was called.
 """
 
+import os
 import re
 import secrets
 import unicodedata
@@ -12,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from core.errors import OperatorError
+from core.state import uploads
 from core.state.workspace import Workspace
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
@@ -71,6 +73,22 @@ def add_weights(
     finally:
         beside.unlink(missing_ok=True)
     return target.name
+
+
+def keep_upload(workspace: Workspace, content: BinaryIO, *, max_bytes: int) -> Path:
+    """Keep an uploaded classifier until it is imported: where no embedding takes it for weights.
+
+    Raises:
+        OperatorError: it is no weights file, or too large.
+    """
+    suffix = _suffix_of(content)
+    if content.seek(0, os.SEEK_END) > max_bytes:
+        raise OperatorError(
+            f"The file has more than {max_bytes / 1e6:,.0f} MB.",
+            next_step="Import it on the command line: `python -m core model import FILE`.",
+        )
+    content.seek(0)
+    return uploads.store_upload(workspace, content, suffix=suffix)
 
 
 def remove_weights(workspace: Workspace, backbone: str, name: str) -> None:

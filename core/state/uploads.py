@@ -1,6 +1,6 @@
 """Uploads: archives that a person has sent, and what was unpacked of them, until both are used up.
 
-    <workspace>/uploads/<name>.zip        the archive as it came
+    <workspace>/uploads/<name>.zip        the archive as it came; a classifier's file likewise
                         <name>.unpacked   its files, whole or not there
                         .<name>…          what a process is at work on
 
@@ -23,18 +23,18 @@ ABANDONED_AFTER_S = 24 * 3600.0
 _FOLDER = "uploads"
 
 
-def store_upload(workspace: Workspace, content: BinaryIO) -> Path:
-    """Keep an archive that was sent, and return where it is."""
+def store_upload(workspace: Workspace, content: BinaryIO, *, suffix: str = ".zip") -> Path:
+    """Keep an archive, or another file by its suffix, that was sent, and return where it is."""
     folder = workspace.folder(_FOLDER)
     name = secrets.token_hex(8)
     beside = folder / f".{name}.part"
     try:
         with beside.open("xb") as file:
             shutil.copyfileobj(content, file, 1 << 20)
-        return beside.rename(folder / f"{name}.zip")
+        return beside.rename(folder / f"{name}{suffix}")
     except OSError as error:
         raise OperatorError(
-            "The archive could not be kept.",
+            "The file could not be kept.",
             error.strerror or str(error),
             "Make room in the workspace's folder, then send it again.",
         ) from error
@@ -84,9 +84,15 @@ def discard_abandoned(workspace: Workspace) -> None:
         return
     stems = {entry.name.removeprefix(".").partition(".")[0] for entry in folder.iterdir()}
     for stem in stems:
-        archive = folder / f"{stem}.zip"
+        archive = _archive(folder, stem)
         if _is_stale(folder, stem) and not jobs_using(workspace, archive):
             discard(workspace, archive)
+
+
+def _archive(folder: Path, stem: str) -> Path:
+    """The file as it came, or where it was."""
+    came = (path for path in folder.glob(f"{stem}.*") if path.suffix != ".unpacked")
+    return next(came, folder / f"{stem}.zip")
 
 
 def _is_stale(folder: Path, stem: str) -> bool:

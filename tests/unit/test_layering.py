@@ -35,6 +35,7 @@ FOR_PAGES = (
     "core.latent.clustering_methods",
     "core.latent.methods",
     "core.latent.metrics",
+    "core.learning.recipe",
     "core.triage",
 )
 HEAVY = ("torch", "torchvision", "umap", "pacmap", "numba", "sklearn", "scipy")

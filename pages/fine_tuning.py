@@ -1,0 +1,52 @@
+"""Fine-tuning: train a classifier on the labelled images, watch it learn, keep the best at work."""
+
+import streamlit as st
+
+from core.jobs.configs import CompareBackbones, ExportModel, ForecastTraining, ImportModel
+from core.state import catalog
+from core.state.workspace import Workspace
+from pages._model_comparison import show_comparison
+from pages._models import show_models
+from pages._shared import (
+    current_workspace,
+    next_step,
+    page_header,
+    show_job_result,
+    show_jobs,
+)
+from pages._training_form import show_training_form
+from pages._training_run import show_trainings
+
+JOBS = (ForecastTraining, CompareBackbones, ExportModel, ImportModel)
+
+
+def show_training(workspace: Workspace) -> None:
+    """What is trained now, and the form for another."""
+    show_trainings(workspace)
+    show_training_form(workspace)
+
+
+VIEWS = {"Train": show_training, "Models": show_models, "Compare": show_comparison}
+
+workspace = current_workspace()
+page_header(
+    "Fine-tuning",
+    "Supervised training: a classifier learns the labels, and every version of it is kept",
+)
+if not catalog.count_images(workspace):
+    next_step("There are no images yet.", page="dataset.py", label="Import images")
+    st.stop()
+view = st.segmented_control(
+    "View",
+    list(VIEWS),
+    default="Train",
+    required=True,
+    label_visibility="collapsed",
+    key="fine_tuning.view",
+    bind="query-params",
+)
+with st.container():  # a place of its own, so that nothing below moves when a job begins
+    show_jobs(workspace, [job.kind for job in JOBS])
+    for job in JOBS:
+        show_job_result(workspace, job.kind)
+VIEWS[view](workspace)
