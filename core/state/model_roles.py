@@ -18,7 +18,10 @@ from core.state.workspace import Workspace
 from core.vocabulary import SPLITS
 
 TRAIN, VALIDATION, CALIBRATION, TEST = SPLITS
-_UNSEEN = (CALIBRATION, TEST)  # roles that an image has by its split alone
+# By its split alone an image may have any role but that of having been learned from. Validation is
+# among them: the snapshot holds the model's own classes alone, and images of several defects or of
+# an unknown class are what the mixed cluster is there to gather.
+_BY_SPLIT = (VALIDATION, CALIBRATION, TEST)
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,8 @@ class ImageRoles:
     """The roles of some images for one model, in the order they were asked for.
 
     Attributes:
-        roles: one of the four splits' names each; None for an image that came later and serves no
-            purpose that a measure could be read from.
+        roles: one of the four splits' names each; None for an image that was not learned from but
+            is of no split that measures are read from.
         notes: what a person who reads measures by role must know.
     """
 
@@ -77,7 +80,7 @@ def image_roles(workspace: Workspace, model: Model, image_ids: np.ndarray) -> Im
             "images: what they say is too good."
         )
     roles = [
-        VALIDATION if chosen else TRAIN if trained else split if split in _UNSEEN else None
+        VALIDATION if chosen else TRAIN if trained else split if split in _BY_SPLIT else None
         for chosen, trained, split in zip(
             is_chosen.tolist(), is_trained.tolist(), splits, strict=True
         )
