@@ -47,8 +47,8 @@ _ARRAYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "label_errors": (("given", "suggested", "scores", "is_issue", "nearest", "nearest_given"), ()),
     "layout": (("purity",), ("centroids", "separability")),
     "comparison": (("in_second",), ()),
-    "evaluation": ((), ()),
-    "movement": ((), ()),
+    "evaluation": (("logits", "probabilities", "predicted", "clusters", "roles"), ("centers",)),
+    "movement": (("movement",), ()),
 }
 _SCRATCH = ("unpacked", "generated", "export")  # what steps make in a job's folder and remove
 _PACKAGES = (

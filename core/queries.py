@@ -58,7 +58,9 @@ def describe_run(run: Run) -> str:
     if run.kind == "projection":
         method = projection_methods()[run.config["method"]][0]
         trust = run.result["trustworthiness"]
-        return method if trust is None else f"{method} · trustworthiness {trust:.3f}"
+        aligned = ", laid over the map before" if run.config.get("aligned_to") else ""
+        described = f"{method}{aligned}"
+        return described if trust is None else f"{described} · trustworthiness {trust:.3f}"
     if run.kind == "clustering":
         return _describe_clustering(run)
     return f"{_ANALYSES[run.kind]} · {run.n_images:,} images"
