@@ -12,8 +12,6 @@ from typing import Protocol
 
 import numpy as np
 
-from core.analysis.anomalies import read_anomalies
-from core.analysis.anomaly_sets import paper_sets
 from core.errors import OperatorError
 from core.latent.backbones import get_backbone, load_preprocessing
 from core.learning.pixels import n_bytes
@@ -23,6 +21,7 @@ from core.state.knowledge import load_knowledge
 from core.state.workspace import Workspace
 from core.vocabulary import MULTIPLE, RESERVED_LABELS
 
+_PAPERS_METHODS = ("dbscan", "isolation")  # section 3.4
 _FEW = 5  # images of a class below which a person is warned
 _ROOM_BYTES = 1_000_000_000  # for checkpoints, beside the pixels
 
@@ -233,8 +232,12 @@ def _anomalous(workspace: Workspace, run_id: str) -> frozenset[int]:
             "The anomalies to leave out are no longer there.",
             next_step="Find anomalies again on the page Clusters and anomalies.",
         )
-    anomalies = read_anomalies(workspace, run)
-    return frozenset(paper_sets(anomalies, anomalies.thresholds)["either"].tolist())
+    image_ids = runs.load_array(workspace, run, "image_ids")
+    found: set[int] = set()
+    for method in _PAPERS_METHODS:  # what either of the two finds
+        scores = runs.load_array(workspace, run, f"scores_{method}")
+        found |= set(image_ids[scores > run.result["thresholds"][method]].tolist())
+    return frozenset(found)
 
 
 def _class_problems(chosen: TrainingSet) -> list[Problem]:

@@ -38,7 +38,10 @@ FOR_PAGES = (
     "core.learning.recipe",
     "core.triage",
 )
-HEAVY = ("torch", "torchvision", "umap", "pacmap", "numba", "sklearn", "scipy")
+HEAVY = (
+    *("torch", "torchvision", "umap", "pacmap", "numba", "sklearn", "scipy"),
+    *("cv2", "matplotlib", "onnx", "onnxruntime", "pytorch_grad_cam"),
+)
 
 
 def _module_name(path: Path) -> str:
