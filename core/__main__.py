@@ -12,7 +12,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.cli import analysis, clusters, demo, images, jobs, latent, splits, workspaces
+from core.cli import (
+    analysis,
+    clusters,
+    demo,
+    evaluation,
+    images,
+    jobs,
+    latent,
+    prediction,
+    splits,
+    training,
+    workspaces,
+)
 from core.cli.parser import Parser, UsageError, common_options, wrong_usage
 from core.cli.session import Answer, Session
 from core.errors import OperatorError
@@ -29,7 +41,19 @@ def build_parser() -> Parser:
         parents=[common_options()],
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for group in (demo, images, splits, latent, clusters, analysis, jobs, workspaces):
+    for group in (
+        demo,
+        images,
+        splits,
+        latent,
+        clusters,
+        analysis,
+        training,
+        evaluation,
+        prediction,
+        jobs,
+        workspaces,
+    ):
         group.add_commands(commands)
     return parser
 

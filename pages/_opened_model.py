@@ -148,7 +148,12 @@ def _show_facts(title: str, facts: list[Fact]) -> None:
     if not facts:
         return
     st.markdown(f"##### {title}")
-    st.table(pd.DataFrame([(fact.what, plain(fact.value)) for fact in facts]).set_index(0))
+    st.table(
+        pd.DataFrame([(fact.what, plain(fact.value)) for fact in facts]),
+        border="horizontal",
+        hide_index=True,
+        hide_header=True,
+    )
 
 
 def _show_promotions(workspace: Workspace, model: Model) -> None:

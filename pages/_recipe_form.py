@@ -1,5 +1,6 @@
 """The recipe of a training: the paper's, until a person changes something, and the way back."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -39,7 +40,7 @@ def choose_recipe(backbone: str, mode: str) -> Recipe:
     """Everything else of how to train."""
     says, settings = st.container(), st.container()
     with settings:
-        values = _numbers() | _choices(mode)
+        values = _numbers() | _choices() | _views(mode)
     recipe = Recipe(backbone=backbone, mode=mode, **values)
     with says:
         _show_departures(recipe)
@@ -76,16 +77,25 @@ def _back_to_the_paper() -> None:
 
 
 def _numbers() -> dict[str, Any]:
-    """The settings that are numbers, two rows of them."""
-    first, second = st.columns(5), st.columns(5)
+    """The settings of the optimiser, a row of them."""
+    columns = st.columns(5)
     return {
-        "epochs": _whole(first[0], "epochs", "Epochs", 1, 10_000),
-        "batch_size": _whole(first[1], "batch_size", "Batch size", 1, 1024),
-        "learning_rate": _number(first[2], "learning_rate", "Learning rate", 1e-7, 10.0, 0.0005),
-        "momentum": _number(first[3], "momentum", "Momentum", 0.0, 0.999, 0.05),
-        "weight_decay": _number(first[4], "weight_decay", "Weight decay", 0.0, 1.0, 0.0001),
+        "epochs": _whole(columns[0], "epochs", "Epochs", 1, 10_000),
+        "batch_size": _whole(columns[1], "batch_size", "Batch size", 1, 1024),
+        "learning_rate": _number(columns[2], "learning_rate", "Learning rate", 1e-7, 10.0, 0.0005),
+        "momentum": _number(columns[3], "momentum", "Momentum", 0.0, 0.999, 0.05),
+        "weight_decay": _number(columns[4], "weight_decay", "Weight decay", 0.0, 1.0, 0.0001),
+    }
+
+
+def _choices() -> dict[str, Any]:
+    """What the loss counts, how the rate changes, when it ends: a row of them."""
+    columns = st.columns(5)
+    return {
+        "schedule": _named(columns[0], "schedule", "Schedule", SCHEDULES),
+        "class_weights": _named(columns[1], "class_weights", "Class weights", CLASS_WEIGHTS),
         "label_smoothing": _number(
-            second[0],
+            columns[2],
             "label_smoothing",
             "Label smoothing",
             0.0,
@@ -94,7 +104,7 @@ def _numbers() -> dict[str, Any]:
             help="Share of the target that is spread over all classes.",
         ),
         "patience": _whole(
-            second[1],
+            columns[3],
             "patience",
             "Early stopping",
             0,
@@ -102,7 +112,7 @@ def _numbers() -> dict[str, Any]:
             help="Epochs without a better validation after which training ends; 0 trains all.",
         ),
         "seed": _whole(
-            second[2],
+            columns[4],
             "seed",
             "Seed",
             0,
@@ -112,22 +122,10 @@ def _numbers() -> dict[str, Any]:
     }
 
 
-def _choices(mode: str) -> dict[str, Any]:
-    """The settings that are chosen from a list."""
-    columns = st.columns([2, 2, 3, 2], vertical_alignment="bottom")
-    schedule = columns[0].selectbox(
-        "Schedule",
-        list(SCHEDULES),
-        format_func=SCHEDULES.__getitem__,
-        key=f"{_KEY}.schedule",
-    )
-    class_weights = columns[1].selectbox(
-        "Class weights",
-        list(CLASS_WEIGHTS),
-        format_func=CLASS_WEIGHTS.__getitem__,
-        key=f"{_KEY}.class_weights",
-    )
-    augmentations = columns[2].multiselect(
+def _views(mode: str) -> dict[str, Any]:
+    """How the images are changed on the way in, and whether batch normalisation follows them."""
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    augmentations = left.multiselect(
         "Augmentation",
         list(AUGMENTATIONS),
         default=list(PAPER.augmentations),
@@ -137,22 +135,26 @@ def _choices(mode: str) -> dict[str, Any]:
         help=_explain_augmentations(),
         key=f"{_KEY}.augmentations",
     )
-    frozen = columns[3].toggle(
-        "Freeze batch norm",
+    frozen = right.toggle(
+        "Freeze batch normalisation",
         help="Keep all batch normalisation as it is; steadier with few images a batch.",
         key=f"{_KEY}.freeze_batch_norm",
     )
-    return {
-        "schedule": schedule,
-        "class_weights": class_weights,
-        "augmentations": tuple(augmentations),
-        "freeze_batch_norm": frozen,
-    }
+    return {"augmentations": tuple(augmentations), "freeze_batch_norm": frozen}
 
 
 def _explain_augmentations() -> str:
     each = (f"{augmentation_title(name)}: {what}" for name, what in AUGMENTATIONS.items())
     return "; ".join(each) + ". The head alone is trained on features as they are."
+
+
+def _named(place: Any, name: str, title: str, known: Mapping[str, str]) -> str:
+    return place.selectbox(
+        title,
+        list(known),
+        help="; ".join(f"{each}: {what}" for each, what in known.items()) + ".",
+        key=f"{_KEY}.{name}",
+    )
 
 
 def _whole(place: Any, name: str, title: str, low: int, high: int, *, help: str = "") -> int:

@@ -1,6 +1,6 @@
 """A new training: its network, images and recipe; what stands against it; how long it takes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -145,7 +145,7 @@ def _choose_anomalies(workspace: Workspace) -> str:
         format_func=title,
         disabled=not searches,
         key=f"{_KEY}.without_anomalies",
-        width=300,
+        width=260,
     )
 
 
@@ -165,7 +165,7 @@ def _start(workspace: Workspace, values: Mapping[str, Any], found: TrainingSet |
     problems = [] if found is None else find_problems(workspace, training, found)
     for problem in problems:
         _show_problem(problem)
-    _show_forecast(workspace, forecast)
+    _show_forecast(workspace, forecast, said=[_text_of(problem) for problem in problems])
     cannot = found is None or any(problem.is_blocking for problem in problems)
     with st.container(horizontal=True):
         if st.button(
@@ -196,8 +196,12 @@ def _show_problem(problem: Problem) -> None:
     show(text + (f"  \n{plain(problem.next_step)}" if problem.next_step else ""), icon=icon)
 
 
-def _show_forecast(workspace: Workspace, config: ForecastTraining) -> None:
-    """The newest forecast of this very training, if there is one."""
+def _text_of(problem: Problem) -> str:
+    return f"{problem.title} {problem.detail}".strip()
+
+
+def _show_forecast(workspace: Workspace, config: ForecastTraining, *, said: Sequence[str]) -> None:
+    """The newest forecast of this very training, if there is one; what was said is not repeated."""
     for job in job_rows.list_jobs(workspace, statuses=("succeeded",), limit=200):
         if job.kind == config.kind and from_json(type(config), dict(job.config)) == config:
             break
@@ -213,6 +217,6 @@ def _show_forecast(workspace: Workspace, config: ForecastTraining) -> None:
     st.success(
         f"**About {as_duration(result['seconds'])}** on {plain(result['device'])}: {caching}"
         f"{epoch} an epoch. It takes {as_size(result['disk_bytes'])} of disk while it runs."
-        + "".join(f"  \n{plain(note)}" for note in result["notes"]),
+        + "".join(f"  \n{plain(note)}" for note in result["notes"] if note not in said),
         icon=":material/timer:",
     )

@@ -1,7 +1,7 @@
 """What do people read of the registry: a model's recipe and lineage, two models side by side?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from core.latent.backbones import BACKBONES
@@ -108,19 +108,19 @@ def validation_accuracy(model: Model) -> Estimate | None:
 
 
 def as_percent(estimate: Estimate | None) -> str:
-    """`97.5 % (94.3 to 98.9, n = 199)`, the bounds of its 95 % interval."""
+    """`97.5% (94.3% to 98.9%, n = 199)`: the bounds are those of its 95 % interval."""
     if estimate is None or estimate.value is None:
         return "not measured"
     assert estimate.low is not None
     assert estimate.high is not None
-    bounds = f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"
-    return f"{100 * estimate.value:.1f} % ({bounds}, n = {estimate.n:,})"
+    bounds = f"{estimate.low:.1%} to {estimate.high:.1%}"
+    return f"{estimate.value:.1%} ({bounds}, n = {estimate.n:,})"
 
 
 def describe_model(model: Model) -> str:
     """A model in the few words of a select box."""
     accuracy = model.result.get("val_accuracy")
-    measured = "" if accuracy is None else f" · {100 * accuracy:.1f} %"
+    measured = "" if accuracy is None else f" · {accuracy:.1%}"
     return f"{model.id} · {mode_title(model.mode)}{measured}"
 
 
@@ -132,12 +132,12 @@ def model_table(found: Sequence[Model], *, promoted: str | None) -> list[dict[st
             "promoted": model.id == promoted,
             "network": describe_setting("backbone", model.backbone),
             "trained": mode_title(model.mode),
-            "classes": ", ".join(model.classes),
             "accuracy": model.result.get("val_accuracy"),
             "n": model.result.get("n_validation"),
             "from": model.start_from or "",
             "made": model.created_at[:16].replace("T", " "),
             "by": model.actor,
+            "classes": ", ".join(model.classes),
             "notes": model.notes,
         }
         for model in found
@@ -171,7 +171,7 @@ def outcome(model: Model) -> list[Fact]:
         facts.append(Fact("before the first epoch", f"{result['caching_seconds']:.1f} s"))
     if "n_parameters" in result:
         trained = result.get("n_trained_parameters", 0)
-        share = f"{trained / 1e6:.2f} of {result['n_parameters'] / 1e6:.2f} million trained"
+        share = f"{trained:,} of {result['n_parameters']:,} trained"
         facts.append(Fact("parameters", share))
     return facts
 
@@ -198,8 +198,9 @@ def recipe_facts(model: Model) -> list[Fact]:
     recipe = recipe_of(model)
     if recipe is None:
         return []
+    applied = replace(recipe, augmentations=recipe.applied_augmentations)
     return [
-        Fact(title, describe_setting(name, getattr(recipe, name)))
+        Fact(title, describe_setting(name, getattr(applied, name)))
         for name, title in SETTINGS.items()
     ]
 

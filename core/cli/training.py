@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,6 @@ from core.latent.backbones import BACKBONES
 from core.learning.recipe import AUGMENTATIONS, CLASS_WEIGHTS, MODES, PAPER, SCHEDULES, Recipe
 
 if TYPE_CHECKING:
-    from core.jobs.training_set import Problem
     from core.state.models import Model
     from core.state.workspace import Workspace
 
@@ -187,7 +186,6 @@ def names(text: str) -> tuple[str, ...]:
 
 def fine_tune(session: Session, asked: Namespace) -> Answer:
     """Train a classifier, or only forecast it."""
-    from core.jobs.training_set import choose_training_set, find_problems
     from core.state import models
 
     with wrong_usage():
@@ -198,34 +196,29 @@ def fine_tune(session: Session, asked: Namespace) -> Answer:
         earlier = models.get_model(workspace, asked.start_from)
         with wrong_usage():
             values |= {"start_from": earlier.id, "backbone": _same_backbone(asked, earlier)}
-    config = FineTune(**values, notes=asked.notes)
-    problems = find_problems(workspace, config, choose_training_set(workspace, config))
-    for problem in problems:
-        if problem.is_blocking:
-            raise OperatorError(problem.title, problem.detail, problem.next_step)
     if asked.forecast:
-        return _forecast(session.do(workspace, ForecastTraining(**values)), problems)
-    result = session.do(workspace, config)
+        return _forecast(session.do(workspace, ForecastTraining(**values)))
+    result = session.do(workspace, FineTune(**values, notes=asked.notes))
+    right = (
+        f"{_share(result['val_accuracy'])} of {result['n_validation']:,} validation images right"
+    )
     text = [
-        f"{result['model']}: {result['val_accuracy']:.1%} of {result['n_validation']:,} validation "
-        f"images right, after epoch {result['best_epoch']} of {result['epochs']}; "
+        f"{result['model']}: {right}, after epoch {result['best_epoch']} of {result['epochs']}; "
         f"{result['epoch_seconds']:.2f} s an epoch on {result['device']}.",
-        *_told(problems),
         *filter(None, [result["weights"]["notice"], *result["warnings"]]),
     ]
-    return Answer({**result, "problems": _as_json(problems)}, "\n".join(text))
+    return Answer(result, "\n".join(text))
 
 
-def _forecast(result: Mapping[str, Any], problems: Sequence[Problem]) -> Answer:
+def _forecast(result: Mapping[str, Any]) -> Answer:
     cached = ", the frozen layers computed once" if result["caches"] else ""
     text = [
         f"About {_duration(result['seconds'])}: {result['epoch_seconds']:.1f} s an epoch{cached}, "
         f"{result['n_train']:,} images to train on and {result['n_validation']:,} to validate on, "
         f"{result['disk_bytes'] / 1e6:,.0f} MB of disk, on {result['device']}.",
-        *_told(problems),
         *result["notes"],
     ]
-    return Answer({**result, "problems": _as_json(problems)}, "\n".join(text))
+    return Answer(result, "\n".join(text))
 
 
 def _check(asked: Namespace) -> None:
@@ -456,16 +449,12 @@ def compare_models(session: Session, asked: Namespace) -> Answer:
 
 
 def _percent(model: Model) -> str:
-    accuracy, n = model.result.get("val_accuracy"), model.result.get("n_validation")
-    return "" if accuracy is None else f"{accuracy:.1%} of {n:,}"
+    n = model.result.get("n_validation")
+    return f"{_share(model.result['val_accuracy'])} of {n:,}" if n else ""
 
 
-def _told(problems: Sequence[Problem]) -> list[str]:
-    return [" ".join(filter(None, (each.title, each.detail, each.next_step))) for each in problems]
-
-
-def _as_json(problems: Sequence[Problem]) -> list[dict[str, Any]]:
-    return [asdict(problem) for problem in problems]
+def _share(value: float | None) -> str:
+    return "nothing" if value is None else f"{value:.1%}"
 
 
 def _duration(seconds: float) -> str:

@@ -9,7 +9,14 @@ from core.state.workspace import Workspace, create_workspace
 from tests import samples
 from tests.pages.conftest import OpenPage, checked, choose, component_data, shown_ids, texts
 
-PAGES = ("overview", "dataset", "latent_space", "clusters_and_anomalies", "activity")
+PAGES = (
+    "overview",
+    "dataset",
+    "latent_space",
+    "clusters_and_anomalies",
+    "fine_tuning",
+    "activity",
+)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -27,6 +34,7 @@ def test_without_a_workspace_a_page_leads_to_one(page: str, open_page: OpenPage)
         ("dataset", ""),
         ("latent_space", "no images yet"),
         ("clusters_and_anomalies", "no images yet"),
+        ("fine_tuning", "no images yet"),
         ("activity", "Nothing has been computed yet"),
     ],
 )
@@ -86,12 +94,23 @@ def test_every_view_of_the_activity_opens(view: str, open_page: OpenPage, small:
     )
 
 
-def test_the_overview_counts_and_leads_to_the_map(open_page: OpenPage, small: Workspace) -> None:
+@pytest.mark.parametrize("view", ["Train", "Models", "Compare"])
+def test_every_view_of_the_fine_tuning_opens_by_its_address(
+    view: str, open_page: OpenPage, small: Workspace
+) -> None:
+    at = open_page("fine_tuning", fine_tuning__view=view)
+    assert at.segmented_control(key="fine_tuning.view").value == view
+    assert not at.error
+
+
+def test_the_overview_counts_and_leads_to_fine_tuning(
+    open_page: OpenPage, small: Workspace
+) -> None:
     at = open_page()
     values = {metric.label: metric.value for metric in at.metric}
     assert values["Images"] == values["Labelled"] == "24"
     assert values["Classes"] == "3"
-    assert [link.label for link in at.page_link] == ["Open the map"]
+    assert [link.label for link in at.page_link] == ["Fine-tune a classifier"]
 
 
 def test_a_filter_in_the_address_is_the_view(open_page: OpenPage, small: Workspace) -> None:

@@ -1,5 +1,6 @@
 """The doctor: what it finds, what it mends, and what it leaves alone."""
 
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -20,7 +21,7 @@ from core.jobs.configs import (
     MeasureStability,
 )
 from core.settings import load_settings
-from core.state import catalog, job_rows, labels, runs
+from core.state import catalog, job_rows, labels, models, runs
 from core.state.catalog import ImageFilter
 from core.state.database import writing
 from core.state.job_rows import Owner
@@ -240,6 +241,65 @@ def test_analyses_are_looked_at_and_go_where_an_array_is_gone(home: Path) -> Non
     (found,) = [finding for finding in look(workspace) if finding.check == "runs"]
     assert layout.id in found.problem
     assert runs.list_runs(workspace, "layout") == []
+
+
+def add_model(workspace: Workspace) -> Path:
+    """A model whose row tells its files truly; its folder."""
+    content = b"weights"
+    with models.new_folder(workspace) as written:
+        (written / models.WEIGHTS_FILE).write_bytes(content)
+        for name in ("train_ids", "validation_ids"):
+            np.save(written / f"{name}.npy", np.array([1]))
+        model = models.add_model(
+            workspace,
+            written,
+            backbone="resnet18",
+            mode="head",
+            classes=("dirt", "drop"),
+            config={},
+            result={},
+            weights_sha256=hashlib.sha256(content).hexdigest(),
+            start_from=None,
+            notes="",
+            actor="Ada",
+            job_id=None,
+        )
+    return models.folder(workspace, model.id)
+
+
+def test_models_whose_files_are_gone_or_changed_are_reported(filled: Workspace) -> None:
+    missing, damaged, whole, unknown = (add_model(filled) for _ in range(4))
+    (missing / models.WEIGHTS_FILE).unlink()
+    (damaged / models.WEIGHTS_FILE).write_bytes(b"weighty")
+    (unknown / "train_ids.npy").unlink()
+    findings = look(filled)
+    assert [(each.check, each.mended) for each in findings] == [("models", False)] * 3
+    told = " ".join(each.problem for each in findings)
+    assert f"weights of {missing.name} are missing" in told
+    assert f"weights of {damaged.name} are damaged" in told
+    assert f"train_ids.npy of {unknown.name} cannot be read" in told
+    assert whole.name not in told
+    assert len(models.list_models(filled)) == 4  # a person decides
+
+
+def test_a_model_that_was_deleted_is_not_missed(filled: Workspace) -> None:
+    models.delete_model(filled, add_model(filled).name, actor="Ada")
+    assert look(filled) == []
+
+
+def test_old_folders_of_no_model_go_unless_a_job_may_be_writing_them(filled: Workspace) -> None:
+    kept = add_model(filled)
+    left = [kept.with_name("vgg16-9"), kept.with_name(".0123abcd")]
+    for folder in left:
+        folder.mkdir()
+    assert look(filled) == []  # they may be of a process that writes now
+    for folder in (kept, *left):
+        make_old(folder)
+    job = queue.submit(filled, CheckFiles(), actor="Ada", start=False)
+    assert look(filled) == []
+    queue.cancel(filled, job.id)
+    assert [(each.check, each.mended) for each in look(filled)] == [("models", True)] * 2
+    assert [folder.exists() for folder in (kept, *left)] == [True, False, False]
 
 
 def test_a_damaged_database_is_reported_and_nothing_else_touched(
