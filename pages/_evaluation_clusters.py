@@ -12,7 +12,7 @@ from pages._evaluated import choose_role, show_images, show_share
 from pages._shared import counted, next_step, plain
 
 _ROLES = {"validation": "Validation", "test": "Test"}
-_OPERATOR, _AUTO = "to the operator", "labelled automatically"
+_OPERATOR, _AUTO = "to the operator", "by its name"
 
 
 def show_rule(workspace: Workspace, model: Model, found: ModelEvaluation) -> None:
@@ -74,8 +74,8 @@ def _choose_cluster(measure: RuleMeasure, role: str) -> ClusterContent:
             "name": "mixed" if each.is_mixed else each.name or "no name",
             "images": each.n_images,
             "purity": each.purity.value,
-            "what is in it": ", ".join(f"{label} {n:,}" for label, n in each.labels) or "no label",
             "goes": _OPERATOR if each.is_mixed or each.name is None else _AUTO,
+            "what is in it": ", ".join(f"{label} {n:,}" for label, n in each.labels) or "no label",
         }
         for each in measure.clusters
     ]
@@ -92,8 +92,8 @@ def _choose_cluster(measure: RuleMeasure, role: str) -> ClusterContent:
                 format="percent",
                 help="Share of its labelled images that have its name.",
             ),
+            "goes": st.column_config.TextColumn(width="small"),
             "what is in it": st.column_config.TextColumn(width="large"),
-            "goes": st.column_config.TextColumn(width="medium"),
         },
         on_select="rerun",
         selection_mode="single-row",

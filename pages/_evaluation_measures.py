@@ -155,8 +155,9 @@ def show_calibration(found: ModelEvaluation, role: str, measures: RoleMeasures) 
         st.markdown(_sureness(calibration.after))
         if role == "validation":
             st.caption(
-                "The temperature was fitted on these very images: the error after it is a little "
-                "too good here. The calibration split is not looked at; it serves thresholds alone."
+                "The temperature was fitted on these very images, by their likelihood: look at the "
+                "test images for what it does to new ones. The calibration split is not looked at; "
+                "it serves thresholds alone."
             )
 
 
@@ -180,7 +181,7 @@ def _sureness(after: Reliability) -> str:
         return ""
     error, by_chance = after.expected_calibration_error, after.expected_by_chance
     verdict = (
-        "That is no more than so few images show by chance."
+        "That is about what so few images show by chance."
         if error is not None and by_chance is not None and error <= 1.5 * by_chance
         else "That is more than chance alone would show."
     )

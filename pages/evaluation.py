@@ -9,7 +9,7 @@ from core.analysis.evaluations import (
 )
 from core.analysis.models import describe_model
 from core.jobs.configs import CompareMaps, EvaluateModel, ExplainImage
-from core.state import catalog, models, runs
+from core.state import catalog, job_rows, models, runs
 from core.state.models import Model
 from core.state.workspace import Workspace
 from pages._evaluation_clusters import show_rule
@@ -62,13 +62,14 @@ def offer_evaluation(workspace: Workspace, model: Model) -> ModelEvaluation | No
     """The model's evaluation, and the button that makes one or makes it anew."""
     standing = newest_evaluation(workspace, model)
     is_stale = standing is not None and not standing.is_current
+    is_current = standing is not None and standing.is_current
     if st.button(
         "Evaluate again" if standing else "Evaluate",
         icon=":material/refresh:" if standing else ":material/fact_check:",
         type="primary" if is_stale or not standing else "secondary",
         help="Embeds all images by this model, then measures. What is there already is not "
         "computed again.",
-        disabled=standing is not None and standing.is_current,
+        disabled=is_current or is_under_way(workspace, model),
         key="evaluation.evaluate",
     ):
         submit(workspace, EvaluateModel(model.id))
@@ -81,6 +82,12 @@ def offer_evaluation(workspace: Workspace, model: Model) -> ModelEvaluation | No
     if standing is None:
         return None
     return _read(workspace, workspace.uid, standing.run.id, catalog.fingerprint(workspace))
+
+
+def is_under_way(workspace: Workspace, model: Model) -> bool:
+    """Whether a job that evaluates this model waits or runs."""
+    active = job_rows.list_jobs(workspace, statuses=job_rows.ACTIVE)
+    return any(job.kind == EvaluateModel.kind and job.config["model"] == model.id for job in active)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -104,7 +111,8 @@ notice = (model.result.get("weights") or {}).get("notice")
 if notice:
     st.warning(plain(notice), icon=":material/casino:")
 if found is None:
-    next_step(f"{plain(model.id)} has not been evaluated yet: press “Evaluate”.")
+    if not is_under_way(workspace, model):
+        next_step(f"{plain(model.id)} has not been evaluated yet: press “Evaluate”.")
     st.stop()
 view = st.segmented_control(
     "View",

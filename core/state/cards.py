@@ -71,8 +71,9 @@ def _probabilities(workspace: Workspace, image_id: int, run_id: str) -> list[lis
         return [["Predicted", "not yet: evaluate again"]]
     shares = runs.load_array(workspace, run, "probabilities", mapped=True)[row].tolist()
     likeliest = sorted(zip(run.result["classes"], shares, strict=True), key=lambda each: -each[1])
-    rows = [["Predicted", likeliest[0][0]]]
-    return rows + [[f"· {name}", f"{share:.1%}"] for name, share in likeliest[:_MOST_CLASSES]]
+    # The share stands where names are short: a class's would be cut off there.
+    first, *others = [(name, f"{share:.1%}") for name, share in likeliest[:_MOST_CLASSES]]
+    return [["Predicted", f"{first[0]}, {first[1]}"], *([share, name] for name, share in others)]
 
 
 def _newest_clustering(workspace: Workspace, projection: str) -> list[str]:

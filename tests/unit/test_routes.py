@@ -18,13 +18,14 @@ from core.routes import PREFIX, build_routes
 from core.settings import PROJECT_ROOT
 from core.state import catalog, labels, runs, selections
 from core.state.colourings import colour
+from core.state.heat_maps import heat_map_path
 from core.state.workspace import (
     Workspace,
     create_workspace,
     delete_workspace,
     rename_workspace,
 )
-from tests import samples
+from tests import classifiers, samples
 
 ROUTES = build_routes(lambda request: True)
 FOREVER = "private, max-age=31536000, immutable"
@@ -357,3 +358,43 @@ def assert_same_colour(jpeg: bytes, workspace: Workspace, image: catalog.Image) 
         expected = np.asarray(original.convert("RGB"))[0, 0].astype(int)
     shown = np.asarray(Image.open(io.BytesIO(jpeg)))[0, 0].astype(int)
     assert abs(shown - expected).max() <= 3
+
+
+# What a model says of an image
+
+
+def test_a_heat_map_is_empty_until_it_is_there_and_belongs_to_one_model(
+    small: Workspace, address: str
+) -> None:
+    model = classifiers.add_model(small)
+    image = catalog.get_image(small, some_id(small))
+    path = f"{address}/heat/{model.id}/{image.id}"
+    waiting = get(path)
+    assert (waiting.status, waiting.body) == (204, b"")
+    assert waiting.headers["cache-control"] == "no-store"
+    file = heat_map_path(small, model, image)
+    file.parent.mkdir()
+    Image.new("RGBA", (2, 2)).save(file)
+    found = get(path)
+    assert (found.status, found.headers["content-type"]) == (200, "image/png")
+    assert found.headers["cache-control"] == FOREVER
+    assert found.body == file.read_bytes()
+    assert get(f"{path}?label=dirt").status == 204  # of another class
+    for unknown in ("newest", "1", "resnet18-9", "..%2F.."):
+        assert get(f"{address}/heat/{unknown}/{image.id}").status == 404
+
+
+def test_a_card_tells_the_probabilities_of_the_evaluation_it_is_asked_for(
+    small: Workspace, address: str
+) -> None:
+    ids = catalog.image_ids(small).tolist()
+    model = classifiers.add_model(small, train=ids[::2], validation=ids[1::2])
+    embedding = runs.list_runs(small, "embedding")[0]
+    run = classifiers.evaluate(small, model, embedding)
+    image_id = next(i for i in ids if catalog.get_image(small, i).label == "drop")
+    rows = json.loads(get(f"{address}/card/{image_id}?evaluation={run.id}").body)["rows"]
+    predicted = dict(rows)["Predicted"]
+    assert predicted.startswith("drop, ")
+    assert [name for share, name in rows if share.endswith("%")] == ["dirt"]
+    for other in (the_map(small).id, "evaluation-0"):
+        assert "Predicted" not in get(f"{address}/card/{image_id}?evaluation={other}").body.decode()
