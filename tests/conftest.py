@@ -5,11 +5,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 
 from core.state import database as databases
 from core.state.workspace import Workspace, create_workspace, list_workspaces
+
+# No deadlines: how long one example takes says more of what else the machine does.
+hypothesis.settings.register_profile("without deadlines", deadline=None)
+hypothesis.settings.load_profile("without deadlines")
 
 
 @pytest.fixture(autouse=True)
