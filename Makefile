@@ -10,6 +10,9 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 URL := http://localhost:$(PORT)
+# Several processes that each start as many threads as there are cores wait for one another: small
+# products of matrices then take a hundred times as long.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 SERVE = { \
 	echo "Lacquer: $(URL) (Ctrl-C ends it)"; \
 	$(BIN)/python -c "$$OPEN_BROWSER" $(URL) & \
@@ -32,7 +35,7 @@ run: $(INSTALLED) ## the app alone; another port with PORT=8502
 	@$(SERVE)
 
 test: $(INSTALLED_DEV) browser ## all tests; those without their browser, database or data say so
-	@$(BIN)/python -m pytest
+	@$(ONE_THREAD) $(BIN)/python -m pytest -n logical --dist loadfile
 
 # Debian's browser where it can be installed, else Playwright's own.
 browser: $(INSTALLED_DEV)

@@ -1,14 +1,20 @@
 """What every test starts from: no settings of the person who runs it, a home folder of its own."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 
 from core.state import database as databases
 from core.state.workspace import Workspace, create_workspace, list_workspaces
+
+# No deadlines: how long one example takes says more of what else the machine does.
+hypothesis.settings.register_profile("without deadlines", deadline=None)
+hypothesis.settings.load_profile("without deadlines")
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +63,11 @@ def real_data() -> Path:
 
 
 def end_workers(home: Path) -> None:
-    """Kill the workers of a home folder, whoever started them."""
+    """Kill the workers of a home folder, whoever started them, and wait until they have ended.
+
+    Raises:
+        TimeoutError: one lives on.
+    """
     if not (home / ".workers").is_dir():
         return
     for process in psutil.process_iter():
@@ -65,6 +75,15 @@ def end_workers(home: Path) -> None:
             is_worker = any("core.jobs.worker" in part for part in process.cmdline())
             if is_worker and process.environ().get("LACQUER_HOME") == str(home):
                 process.kill()
-                process.wait(10)
+                _wait_until_ended(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
+
+
+def _wait_until_ended(process: psutil.Process, *, timeout_s: float = 10) -> None:
+    """Not by `Process.wait`: a server that still runs leaves the worker it started a zombie."""
+    end = time.monotonic() + timeout_s
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > end:
+            raise TimeoutError(f"worker {process.pid} lives on {timeout_s} s after its kill")
+        time.sleep(0.01)

@@ -49,6 +49,7 @@ def look_after(workspace: Workspace) -> list[Job]:
 
     Pages call it while they poll: a killed worker costs a job one poll, not a person's attention.
     """
+    _reap()
     if not job_rows.list_jobs(workspace, statuses=job_rows.ACTIVE, limit=1):
         return []
     job_rows.mark_interrupted(workspace, is_gone)
@@ -85,7 +86,7 @@ def _has_worker(home: Path, lane: str) -> bool:
 
 
 def _start_worker(home: Path, lane: str) -> None:
-    _workers[:] = [worker for worker in _workers if worker.poll() is None]
+    _reap()
     with (wake_folder(home, lane).parent / f"{lane}.log").open("ab") as output:
         worker = subprocess.Popen(
             # In our own folder, so that relative paths in the settings mean the same there, but
@@ -99,6 +100,11 @@ def _start_worker(home: Path, lane: str) -> None:
         )
     _workers.append(worker)
     log.info("started a worker for lane %s (pid %d)", lane, worker.pid)
+
+
+def _reap() -> None:
+    """Let go of the workers that have left: until they are asked after, they stay zombies."""
+    _workers[:] = [worker for worker in _workers if worker.poll() is None]
 
 
 def _python_path() -> str:

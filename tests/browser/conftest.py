@@ -96,9 +96,9 @@ def running_browser():
             browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """`serve(app_path, env)` starts an app and gives its address; all stop after the session."""
+    """`serve(app_path, env)` starts an app and gives its address; all stop after the module."""
     with ExitStack() as running:
 
         def start(app_path: Path, env: Mapping[str, str] | None = None) -> str:
@@ -108,9 +108,13 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         yield start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """One Chromium for the session."""
+    """One Chromium for the module.
+
+    Playwright keeps an event loop running in this thread, which must have ended before a page is
+    opened in this very process, or anything else there starts a loop.
+    """
     with ExitStack() as running:
         try:
             yield running.enter_context(running_browser())
@@ -118,7 +122,7 @@ def browser():
             pytest.skip(str(error))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser_context(browser):
     """Pages of one context share a cache, as a person's do."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
@@ -138,7 +142,7 @@ def browser_page(browser_context):
     assert script_errors == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def harness_url(serve: Serve) -> str:
     """Address of the small app that shows the components with generated data."""
     return serve(HARNESS / "app.py")

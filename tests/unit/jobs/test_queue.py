@@ -84,6 +84,16 @@ def test_a_worker_outlives_failing_jobs_and_leaves_when_idle(
     assert not queue._has_worker(home, "batch")
 
 
+def test_looking_after_jobs_leaves_no_zombie_of_a_worker_that_left(workspace: Workspace) -> None:
+    pid = wait_for(workspace, _submit(workspace, "count"), "succeeded").pid or 0
+
+    def is_reaped() -> bool:
+        queue.look_after(workspace)
+        return not psutil.pid_exists(pid)
+
+    wait_until(is_reaped)
+
+
 def test_a_waiting_job_that_is_cancelled_never_runs(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
