@@ -1,12 +1,12 @@
-"""What the latent space is computed from: embed, draw a map, cluster; and what clustering said."""
+"""What the latent space is computed from: embed, draw a map; and what clustering said."""
 
 import pandas as pd
 import streamlit as st
 
 from core import figures, queries
 from core.errors import OperatorError
-from core.jobs.configs import ClusterImages, EmbedImages, ProjectEmbedding
-from core.settings import load_settings
+from core.jobs.configs import EmbedImages, ProjectEmbedding
+from core.settings import PROJECT_ROOT, load_settings
 from core.state import catalog, own_weights, runs
 from core.state.colourings import clusterings_of
 from core.state.runs import Run
@@ -16,7 +16,7 @@ from pages._shared import acting, plain, show_error, submit, told_apart
 
 
 def show_compute(workspace: Workspace, embedding: Run | None) -> None:
-    """The three computations, folded away once there is something to see."""
+    """Features and maps, folded away once there is something to see, and the way to clusters."""
     has_map = embedding and runs.list_runs(workspace, "projection", parent_id=embedding.id)
     with st.expander("Compute", icon=":material/tune:", expanded=not has_map):
         embed, project, cluster = st.columns(3)
@@ -162,19 +162,19 @@ def _project(workspace: Workspace, embedding: Run | None) -> None:
 
 def _cluster(workspace: Workspace, embedding: Run | None) -> None:
     st.markdown("##### 3 · Clusters")
-    maps = runs.list_runs(workspace, "projection", parent_id=embedding.id) if embedding else []
-    titles = told_apart({run.id: f"the map {queries.describe_run(run)}" for run in maps})
-    spaces = {"": "the features"} | titles
-    space = st.selectbox(
-        "K-means on", list(spaces), format_func=spaces.__getitem__, key="latent_space.space"
+    st.caption(
+        "K-means, DBSCAN, HDBSCAN and agglomerative clustering, on the features or on a map, are "
+        "made and judged on a page of their own. The clusters colour the map here."
     )
-    if space:
-        st.caption(":orange[Distances on a map are the picture's, not the images'.]")
-    sweep = st.toggle("Choose k by a sweep", value=True, key="latent_space.sweep")
-    k = st.number_input("Clusters", 1, 100, 4, disabled=sweep, key="latent_space.k")
-    if st.button("Cluster", disabled=embedding is None, key="latent_space.cluster"):
-        assert embedding is not None  # the button is disabled without one
-        parameters = () if sweep else (("n_clusters", int(k)),)
-        config = ClusterImages(space or embedding.id, parameters=parameters, sweep=sweep)
-        submit(workspace, config)
-        st.rerun()
+    if embedding is None:
+        return
+    embeddings = {run.id: run for run in runs.list_runs(workspace, "embedding")}
+    titles = told_apart({id: queries.describe_run(run) for id, run in embeddings.items()})
+    st.page_link(
+        PROJECT_ROOT / "pages" / "clusters_and_anomalies.py",
+        label="Cluster the images",
+        icon=":material/bubble_chart:",
+        query_params={  # a select box stands in the address by the text it shows
+            "clusters_and_anomalies.features": titles[embedding.id]
+        },
+    )

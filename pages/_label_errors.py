@@ -34,7 +34,6 @@ from pages._shared import acting, changed, counted, image_urls, plain
 _KEY = "clusters_and_anomalies.label_errors"
 _ACKED = f"{_KEY}.acked"  # number of the last entry written, by the name of its log
 _LATEST = f"{_KEY}.latest"  # name of the log last received
-_SKIPPED = f"{_KEY}.skipped"
 _RESERVED_KEYS = {"multiple": "m", "not_a_defect": "n", "unusable": "x"}
 _N_LIKE = 5
 MAX_ROWS = 500  # of the table
@@ -89,7 +88,7 @@ def show_doubtful(workspace: Workspace, run: Run) -> None:
         errors,
         all_doubtful=all_doubtful == "All doubtful",
         with_people=with_people,
-        skipped=_skipped(),
+        skipped=_skipped(workspace),
     )
     if mode == "One by one":
         show_review(workspace, run, errors, review)
@@ -127,12 +126,12 @@ def show_review(workspace: Workspace, run: Run, errors: LabelErrors, review: Lab
         on_log=lambda: take_log(workspace, key),
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        if n_skipped := len(_skipped()):
+        if n_skipped := len(_skipped(workspace)):
             st.button(
                 f"Show the skipped again ({n_skipped:,})",
                 icon=":material/replay:",
                 key=f"{_KEY}.unskip",
-                on_click=_skipped().clear,
+                on_click=lambda: label_reviews.ask_again(workspace, actor=acting().name),
             )
         if review.n_by_people:
             st.caption(
@@ -345,9 +344,9 @@ def _write(workspace: Workspace, review: str, entry: ReviewEntry, *, actor: str)
     """Do what one entry says; False where somebody else's label stays."""
     token = f"{review}/{entry.seq}"
     if entry.kind == "skip":
-        _skipped().add(entry.image_id)
+        label_reviews.pass_over(workspace, entry.image_id, actor=actor)
     elif entry.kind == "undo":
-        _skipped().discard(entry.image_id)
+        label_reviews.ask_again(workspace, actor=actor, image_id=entry.image_id)
         label_reviews.take_back(
             workspace, entry.image_id, token=f"{review}/{entry.of}", actor=actor
         )
@@ -363,9 +362,10 @@ def _write(workspace: Workspace, review: str, entry: ReviewEntry, *, actor: str)
     return True
 
 
-def _skipped() -> set[int]:
-    """Ids passed over in this session: nothing was decided of them."""
-    return st.session_state.setdefault(_SKIPPED, set())
+def _skipped(workspace: Workspace) -> set[int]:
+    """Ids that this person passed over, now or earlier: nothing was decided of them."""
+    person = current_person()
+    return label_reviews.passed_over(workspace, actor=person.name) if person else set()
 
 
 def _acked() -> tuple[str, int]:

@@ -19,6 +19,7 @@ from core.palette import (
 from core.routes import PREFIX
 from core.selection import parse_selection
 from core.state import catalog, runs, selections
+from core.state.cluster_names import cluster_names
 from core.state.colourings import Category as Legend
 from core.state.colourings import Colouring, colour, list_colourings
 from core.state.runs import Run
@@ -80,7 +81,11 @@ def draw_map(
         key: of the component.
     """
     version = catalog.fingerprint(workspace)
-    shown = _legend(workspace, workspace.uid, projection.id, colour_by, version)
+    kind, _, clustering = colour_by.partition(":")
+    names = cluster_names(workspace, clustering) if kind == "cluster" else {}
+    shown = _legend(
+        workspace, workspace.uid, projection.id, colour_by, version, tuple(names.items())
+    )
     address = f"{PREFIX.lstrip('/')}/{workspace.uid}"
     latent_map(
         points=Resource(f"{address}/points/{projection.id}", projection.id),
@@ -168,7 +173,12 @@ def _stored(workspace: Workspace) -> StoredSelection | None:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _legend(
-    _workspace: Workspace, uid: str, projection: str, colour_by: str, version: str
+    _workspace: Workspace,
+    uid: str,
+    projection: str,
+    colour_by: str,
+    version: str,
+    names: tuple[tuple[int, str], ...],  # of clusters: a version, too
 ) -> Colouring:
     # By uid too: the same images imported elsewhere make the same map, under other labels.
     run = runs.get_run(_workspace, projection)

@@ -32,6 +32,7 @@ TITLES = {
     "knn": "Distance to the nearest",
 }
 N_COMPONENTS = 32
+SURROUNDINGS_METRIC = "euclidean"  # in the reduced space
 MIN_IMAGES = 3
 
 # A clump of foreign images is seen as such while it is smaller than the neighbourhood; in a small
@@ -57,7 +58,7 @@ class AnomalyConfig:
         min_samples: DBSCAN's: images within eps, itself included, that make an image a core point.
         eps: DBSCAN's cosine distance; 0 takes the knee of the curve of distances.
         n_neighbors: neighbours that `knn` averages over.
-        seed: of the Isolation Forest and of an approximate neighbour search.
+        seed: of the Isolation Forest.
 
     Raises:
         ValueError: a value is out of range.
@@ -160,7 +161,11 @@ class Combination:
 
 
 def find_anomalies(
-    vectors: np.ndarray, graph: NeighborGraph, config: AnomalyConfig | None = None
+    vectors: np.ndarray,
+    graph: NeighborGraph,
+    config: AnomalyConfig | None = None,
+    *,
+    surroundings: NeighborGraph | None = None,
 ) -> dict[str, AnomalyScores]:
     """All scores, by method, in the order of `METHODS`.
 
@@ -169,6 +174,7 @@ def find_anomalies(
         graph: the cosine neighbours of the same images; with fewer neighbours than the config asks
             for, `dbscan` and `knn` make do with what there is.
         config: what the scores depend on.
+        surroundings: what `find_surroundings` gave for the same images; searched for if None.
 
     Raises:
         ValueError: the graph is of other images or not of cosine distances.
@@ -188,7 +194,7 @@ def find_anomalies(
         )
     reduced = reduce_vectors(vectors, n_components=N_COMPONENTS)
     by_quantile = {
-        "density": density_scores(reduced, seed=config.seed),
+        "density": density_scores(surroundings or find_surroundings(reduced)),
         "isolation": isolation_scores(reduced, seed=config.seed),
         "knn": knn_scores(graph, n_neighbors=config.n_neighbors),
     }
@@ -202,15 +208,31 @@ def find_anomalies(
     return {method: found[method] for method in METHODS}
 
 
-def density_scores(reduced: np.ndarray, *, seed: int = 0) -> np.ndarray:
+def n_surroundings(n_images: int) -> int:
+    """How many neighbours the density score asks in a set of that size."""
+    wanted = n_images // _DENSITY_SHARE
+    return min(max(wanted, _MIN_DENSITY_NEIGHBORS), _MAX_DENSITY_NEIGHBORS)
+
+
+def find_surroundings(reduced: np.ndarray) -> NeighborGraph:
+    """The Euclidean neighbours that `density_scores` asks.
+
+    Args:
+        reduced: float array (n_images, n_components): `reduce_vectors` to `N_COMPONENTS`.
+    """
+    return build_neighbor_graph(
+        reduced, n_neighbors=n_surroundings(len(reduced)), metric=SURROUNDINGS_METRIC
+    )
+
+
+def density_scores(graph: NeighborGraph) -> np.ndarray:
     """How much sparser each image's surroundings are than those of its neighbours.
 
     The local outlier factor, times the fourth root of the distance to the neighbours over the usual
     one. 1 is usual.
 
     Args:
-        reduced: float array (n_images, n_components): `reduce_vectors` to `N_COMPONENTS`.
-        seed: of the approximate neighbour search in large sets.
+        graph: of `find_surroundings`.
 
     Returns:
         float32 (n_images,), above 0, higher = more anomalous.
@@ -219,15 +241,8 @@ def density_scores(reduced: np.ndarray, *, seed: int = 0) -> np.ndarray:
         Breunig et al. (2000), "LOF: identifying density-based local outliers",
         doi:10.1145/335191.335388.
     """
-    wanted = len(reduced) // _DENSITY_SHARE
-    graph = build_neighbor_graph(
-        reduced,
-        n_neighbors=min(max(wanted, _MIN_DENSITY_NEIGHBORS), _MAX_DENSITY_NEIGHBORS),
-        metric="euclidean",
-        seed=seed,
-    )
     if not graph.n_neighbors:
-        return np.ones(len(reduced), np.float32)
+        return np.ones(len(graph), np.float32)
     distances = graph.distances.astype(np.float64)
     # The distance to a neighbour, but no less than what that neighbour needs to reach its own.
     reach = np.maximum(distances, distances[:, -1][graph.indices]).mean(axis=1)

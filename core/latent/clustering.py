@@ -28,6 +28,8 @@ from core.latent.clustering_methods import (
 from core.latent.density import fit_dbscan, fit_hdbscan
 from core.latent.hierarchy import fit_agglomerative
 from core.latent.metrics import MetricOptions
+from core.latent.neighbor_graph import NeighborGraph
+from core.latent.reachability import dbscan_by_graph, hdbscan_by_graph
 from core.latent.vectors import check_vectors, draw_subset
 
 __all__ = [
@@ -134,6 +136,7 @@ def cluster_vectors(
     config: ClusteringConfig,
     options: MetricOptions | None = None,
     *,
+    graph: NeighborGraph | None = None,
     seed: int = 0,
 ) -> ClusteringResult:
     """Group vectors by one of `METHODS`, and measure the groups.
@@ -142,6 +145,8 @@ def cluster_vectors(
         vectors: float array (n_images, n_features): latent vectors or points on a plane.
         config: the method, by its class, and its parameters.
         options: what the method's metric leaves open.
+        graph: the images' neighbours by the method's metric, for DBSCAN and HDBSCAN to read in
+            place of all distances.
         seed: of the images that the silhouette of a large set is measured on; K-means has its own.
 
     Raises:
@@ -151,18 +156,21 @@ def cluster_vectors(
     if isinstance(config, KMeansConfig):
         return cluster_kmeans(vectors, config)
     vectors = check_vectors(vectors)
-    found = assign_clusters(vectors, config, options)
+    notes: tuple[str, ...] = ()
+    if graph is not None and isinstance(config, DBSCANConfig | HDBSCANConfig):
+        found, notes = _by_graph(vectors, graph, config)
+    else:
+        found = assign_clusters(vectors, config, options)
     sizes = np.bincount(found[found >= 0], minlength=1 if (found >= 0).any() else 0)
     labels = _by_size(found, sizes)
     centers = np.zeros((len(sizes), vectors.shape[1]), dtype=np.float32)
     for cluster in range(len(sizes)):
         centers[cluster] = vectors[labels == cluster].mean(axis=0, dtype=np.float64)
-    notes: tuple[str, ...] = ()
     n_noise = int((labels < 0).sum())
     if n_noise == len(labels):
-        notes = ("All images are noise: no spot is dense enough by these settings.",)
+        notes += ("All images are noise: no spot is dense enough by these settings.",)
     elif len(sizes) == 1:
-        notes = ("All images that are not noise form one cluster.",)
+        notes += ("All images that are not noise form one cluster.",)
     return _measured(vectors, labels, centers, seed=seed, notes=notes)
 
 
@@ -228,6 +236,19 @@ def sweep_kmeans(
         elbow_k=None if elbow is None else rows[elbow].k,
         silhouette_n=silhouette_n,
     )
+
+
+def _by_graph(
+    vectors: np.ndarray, graph: NeighborGraph, config: DBSCANConfig | HDBSCANConfig
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels in no order, and how the neighbours were found."""
+    if isinstance(config, DBSCANConfig):
+        labels, is_exact = dbscan_by_graph(vectors, graph, config)
+    else:
+        labels, is_exact = hdbscan_by_graph(vectors, graph, config)
+    if is_exact:
+        return labels, (graph.note,)
+    return labels, (graph.note, "A group may be split in two where a neighbour was missed.")
 
 
 def _fit_kmeans(vectors: np.ndarray, config: KMeansConfig) -> tuple[np.ndarray, np.ndarray]:

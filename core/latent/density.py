@@ -14,6 +14,8 @@ from core.latent.bend import find_bend
 from core.latent.clustering_methods import DBSCANConfig, HDBSCANConfig
 from core.latent.distances import ComparableRows, make_comparable
 from core.latent.metrics import MetricOptions, find_metric
+from core.latent.neighbor_graph import METRICS as GRAPH_METRICS
+from core.latent.neighbor_graph import NeighborGraph
 from core.latent.vectors import check_vectors, draw_subset
 
 # Neighbours are kept as one bit a pair: 50 MB for 20,000 images.
@@ -78,11 +80,31 @@ def k_distances(
         )
     rows = make_comparable(vectors, metric, options)
     asked = draw_subset(len(vectors), K_DISTANCE_LIMIT, seed=seed)
-    found = _kth_nearest(rows, asked, k=min_samples - 1)
-    found.sort()
-    knee = find_bend(np.arange(len(found)), found)
-    eps = float(found[knee]) if knee is not None and found[knee] > 0 else None
-    return KDistances(found, min_samples - 1, knee, eps)
+    return _read_curve(_kth_nearest(rows, asked, k=min_samples - 1), k=min_samples - 1)
+
+
+def k_distances_of(graph: NeighborGraph, *, min_samples: int = 5, seed: int = 0) -> KDistances:
+    """The same from a neighbour graph, which holds every distance that the curve needs.
+
+    Args:
+        graph: with at least `min_samples - 1` neighbours.
+        min_samples: DBSCAN's, at least 2.
+        seed: of the draw.
+
+    Raises:
+        ValueError: `min_samples` is below 2, or the graph has too few neighbours.
+    """
+    if not 2 <= min_samples <= graph.n_neighbors + 1:
+        raise ValueError(f"min_samples must lie in [2, {graph.n_neighbors + 1}], got {min_samples}")
+    asked = draw_subset(len(graph), K_DISTANCE_LIMIT, seed=seed)
+    return _read_curve(graph.distances[asked, min_samples - 2], k=min_samples - 1)
+
+
+def asks_all_pairs(config: DBSCANConfig | HDBSCANConfig, *, n_images: int, n_features: int) -> bool:
+    """Whether a clustering compares more pairs than are kept, unless it reads a neighbour graph."""
+    if find_metric(config.metric).name == "euclidean" and n_features <= _TREE_FEATURES:
+        return False
+    return n_images > (DBSCAN_LIMIT if isinstance(config, DBSCANConfig) else HDBSCAN_LIMIT)
 
 
 def fit_dbscan(
@@ -170,6 +192,13 @@ def fit_hdbscan(
     return model.fit(distances.astype(np.float64)).labels_
 
 
+def _read_curve(distances: np.ndarray, *, k: int) -> KDistances:
+    found = np.sort(distances)
+    knee = find_bend(np.arange(len(found)), found)
+    eps = float(found[knee]) if knee is not None and found[knee] > 0 else None
+    return KDistances(found, k, knee, eps)
+
+
 def _kth_nearest(rows: ComparableRows, asked: np.ndarray, *, k: int) -> np.ndarray:
     """Distance from some rows to their k-th nearest other row, float32 (len(asked),)."""
     found = np.empty(len(asked), dtype=np.float32)
@@ -207,6 +236,6 @@ def _too_many(n: int, limit: int) -> OperatorError:
     return OperatorError(
         f"{n:,} images are too many to compare all pairs of.",
         f"The limit is {limit:,}.",
-        f"Use K-means; or cluster a map, or at most {_TREE_FEATURES} principal components, by "
-        "Euclidean distance.",
+        f"Use {' or '.join(GRAPH_METRICS)} distance, for which a graph of neighbours is enough, or "
+        "K-means.",
     )

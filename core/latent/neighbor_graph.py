@@ -96,7 +96,7 @@ def build_neighbor_graph(
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
     vectors = check_vectors(vectors)
-    points = unit_rows(vectors) if metric == "cosine" else vectors - vectors.mean(axis=0)
+    points = comparable_points(vectors, metric)
     k = min(n_neighbors, len(points) - 1)
     if k == 0:
         nobody = np.empty((len(points), 0))
@@ -110,6 +110,28 @@ def build_neighbor_graph(
     # By distance, for of images equally far away any will do.
     found = distances[sample] <= true_distances[:, -1:] * (1 + 1e-6)
     return NeighborGraph(indices, distances, metric, False, float(found.mean()))
+
+
+def comparable_points(vectors: np.ndarray, metric: str) -> np.ndarray:
+    """Rows whose Euclidean distances tell those of the metric: see step 1 of the algorithm."""
+    return unit_rows(vectors) if metric == "cosine" else vectors - vectors.mean(axis=0)
+
+
+def measure_pairs(
+    points: np.ndarray, rows: np.ndarray, others: np.ndarray, metric: str
+) -> np.ndarray:
+    """How far each of some rows is from its other, as a graph has it.
+
+    Args:
+        points: of `comparable_points`.
+        rows: int array (n_pairs,).
+        others: int array (n_pairs,).
+        metric: `cosine` or `euclidean`.
+
+    Returns:
+        float32 (n_pairs,).
+    """
+    return _nearest_first(points, rows, others[:, None], 1, metric)[1][:, 0]
 
 
 def _exact(

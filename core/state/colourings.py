@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.errors import OperatorError
 from core.state import catalog, runs
+from core.state.cluster_names import cluster_names
 from core.state.runs import Run
 from core.state.workspace import Workspace
 from core.vocabulary import RESERVED_LABELS, SPLITS
@@ -160,7 +161,14 @@ def _by_cluster(workspace: Workspace, image_ids: np.ndarray, name: str, run_id: 
     special = {_NOISE: "noise", _NOT_CLUSTERED: None}
     words = [special.get(place, str(place)) for place in places.tolist()]
     order = [str(place) for place in range(int(places.max(initial=-1)) + 1)]
-    return _category(name, "Cluster", words, order=order, apart=("noise",))
+    found = _category(name, "Cluster", words, order=order, apart=("noise",))
+    # The number stays in front: two clusters may have one name, and it fixes the colour.
+    called = {
+        str(cluster): f"{cluster} · {text}"
+        for cluster, text in cluster_names(workspace, run_id).items()
+    }
+    named = [replace(each, name=called.get(each.name, each.name)) for each in found.categories]
+    return replace(found, categories=tuple(named))
 
 
 def _by_evaluation(workspace: Workspace, image_ids: np.ndarray, name: str) -> Colouring:

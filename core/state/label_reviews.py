@@ -2,7 +2,13 @@
 
 A browser sends a decision again until it hears that it was written. Its token, a word and a number,
 stands in the reason of the change, and by it a repeat is known.
+
+An image that a person passes over is no decision, only what that person does not want to be asked
+now: an empty file for each, below a folder for the person, which needs no lock and may come twice.
 """
+
+import hashlib
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -45,6 +51,31 @@ def take_back(workspace: Workspace, image_id: int, *, token: str, actor: str) ->
         labels.undo(workspace, batch_id, actor=actor)
     except OperatorError:
         return  # undone already
+
+
+def pass_over(workspace: Workspace, image_id: int, *, actor: str) -> None:
+    """Ask this person of this image no more, until `ask_again`."""
+    (_skips(workspace, actor) / str(image_id)).touch()
+
+
+def ask_again(workspace: Workspace, *, actor: str, image_id: int | None = None) -> None:
+    """Ask this person of an image passed over; of all of them where none is given."""
+    some = passed_over(workspace, actor=actor) if image_id is None else {image_id}
+    for each in some:
+        (_skips(workspace, actor) / str(each)).unlink(missing_ok=True)
+
+
+def passed_over(workspace: Workspace, *, actor: str) -> set[int]:
+    """Ids of the images that this person passed over."""
+    return {int(path.name) for path in _skips(workspace, actor).iterdir() if path.name.isdecimal()}
+
+
+def _skips(workspace: Workspace, actor: str) -> Path:
+    # By a hash, for a name may hold what no file name can.
+    person = hashlib.sha256(actor.encode()).hexdigest()[:16]
+    folder = workspace.folder("review_skips") / person
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _batch_of(workspace: Workspace, image_id: int, token: str) -> int | None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.jobs.configs import ClusterImages, EmbedImages, ProjectEmbedding, from_json, to_json
+from core.jobs.configs import EmbedImages, ProjectEmbedding, to_json
 from core.state import catalog, job_rows, labels, runs, selections
 from core.state.workspace import Workspace, create_workspace
 from tests import samples
@@ -282,16 +282,18 @@ def test_what_is_computed_is_what_was_chosen(open_page: OpenPage, small: Workspa
     checked(at.run())
     at.number_input(key="latent_space.seed").set_value(7)
     click(at, "latent_space.project")
-    at.toggle(key="latent_space.sweep").set_value(False)
-    checked(at.run())
-    at.number_input(key="latent_space.k").set_value(5)
-    click(at, "latent_space.cluster")
     asked = [job.config for job in reversed(job_rows.list_jobs(small, statuses=("queued",)))]
     assert asked[0] == to_json(EmbedImages(backbone="resnet34"))
     assert (asked[1]["method"], asked[1]["seed"]) == ("pca", 7)
     assert set(asked[1]) == set(to_json(ProjectEmbedding(embedding.id)))
-    clustering = from_json(ClusterImages, asked[2])
-    assert clustering == ClusterImages(embedding.id, parameters=(("n_clusters", 5),))
+
+
+def test_clusters_are_made_on_their_own_page(open_page: OpenPage, small: Workspace) -> None:
+    at = open_page("latent_space")
+    links = [link.proto for link in at.get("page_link")]
+    (link,) = [link for link in links if link.label == "Cluster the images"]
+    assert link.page == "clusters_and_anomalies"
+    assert "clusters_and_anomalies.features=" in link.query_string
 
 
 def test_before_any_features_the_page_offers_to_compute_them(
@@ -301,7 +303,7 @@ def test_before_any_features_the_page_offers_to_compute_them(
     samples.import_folder(workspace, samples.write_images(tmp_path / "line", n_per_class=1))
     at = open_page("latent_space")
     assert at.button(key="latent_space.project").disabled
-    assert at.button(key="latent_space.cluster").disabled
+    assert "Cluster the images" not in [link.proto.label for link in at.get("page_link")]
     click(at, "latent_space.embed")
     assert job_rows.list_jobs(workspace)[0].kind == "embed"
 

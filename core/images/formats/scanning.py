@@ -94,6 +94,7 @@ class StoredRun:
         result: what came out.
         actor: who asked.
         version: of the step that computed it, where its id follows from it; else None.
+        cluster_names: what people call its clusters, by number; -1 is noise.
     """
 
     file: Path
@@ -104,6 +105,7 @@ class StoredRun:
     result: Mapping[str, Any]
     actor: str
     version: int | None
+    cluster_names: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,7 @@ def write_run(
         "result": run.result,
         "actor": run.actor,
         "version": run.version,
+        "cluster_names": {str(cluster): name for cluster, name in run.cluster_names.items()},
     }
     run.file.parent.mkdir(exist_ok=True)
     schema = _batch_of(run.kind, arrays, rows[:0], [], []).schema
@@ -198,7 +199,19 @@ def _read_facts(file: Path, kind: str) -> StoredRun:
         result=said["result"],
         actor=said["actor"],
         version=version if isinstance(version, int) and not isinstance(version, bool) else None,
+        cluster_names=_read_names(said.get("cluster_names", {})),
     )
+
+
+def _read_names(said: Any) -> Mapping[int, str]:
+    """Names by cluster; exports of earlier versions have none."""
+    try:
+        names = {int(cluster): name for cluster, name in said.items()}
+    except (AttributeError, ValueError):
+        raise ValueError("its clusters' names are not given by number") from None
+    if not all(isinstance(name, str) and "\0" not in name for name in names.values()):
+        raise ValueError("a cluster's name is no text")
+    return names
 
 
 def _parse(text: bytes) -> Mapping[str, Any]:

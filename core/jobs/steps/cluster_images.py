@@ -9,19 +9,27 @@ import numpy as np
 from core.errors import OperatorError
 from core.jobs.configs import ClusterImages
 from core.jobs.context import JobContext
+from core.jobs.steps.build_graph import METRIC, N_NEIGHBORS, built_graph
 from core.jobs.steps.measure_k_distances import measured_k_distances
-from core.jobs.steps.recording import Found, record
+from core.jobs.steps.recording import Found, part, record
 from core.jobs.steps.run_ids import clustering_id
 from core.jobs.steps.spaces import Space, choose_space
-from core.latent.clustering_methods import KMeansConfig, make_config
+from core.latent.clustering_methods import (
+    ClusteringConfig,
+    DBSCANConfig,
+    HDBSCANConfig,
+    KMeansConfig,
+    make_config,
+)
 from core.latent.metrics import BINARISATIONS, METRICS, MetricOptions
 from core.state import catalog, runs
 from core.state.runs import Run
 
 if TYPE_CHECKING:
     from core.latent.clustering import ClusteringResult
+    from core.latent.neighbor_graph import NeighborGraph
 
-VERSION = 1  # part of every run's id: raise it when the same input gives other groups
+VERSION = 2  # part of every run's id: raise it when the same input gives other groups
 
 
 def run(context: JobContext, config: ClusterImages) -> Mapping[str, Any]:
@@ -63,7 +71,8 @@ def run(context: JobContext, config: ClusterImages) -> Mapping[str, Any]:
         metric = getattr(asked, "metric", "euclidean")
         if METRICS[metric].boolean:
             notes += (f"For boolean metrics {BINARISATIONS[options.binarise]}.",)
-        found = cluster_vectors(vectors, asked, options, seed=config.seed)
+        graph = _graph(context, space, asked, vectors)
+        found = cluster_vectors(vectors, asked, options, graph=graph, seed=config.seed)
         ids = runs.load_array(context.workspace, space.run, "image_ids")
         result = {
             "n_clusters": len(found.sizes),
@@ -107,6 +116,31 @@ def agreement_now(context: JobContext, clustering: Run) -> Mapping[str, Any]:
         "completeness": measured.completeness,
         "v_measure": measured.v_measure,
     }
+
+
+def _graph(
+    context: JobContext, space: Space, asked: ClusteringConfig, vectors: np.ndarray
+) -> "NeighborGraph | None":
+    """The neighbours that a clustering reads: the embedding's own, or what a large set needs."""
+    from core.latent.density import asks_all_pairs
+    from core.latent.neighbor_graph import METRICS as GRAPH_METRICS
+
+    if not isinstance(asked, DBSCANConfig | HDBSCANConfig) or asked.metric not in GRAPH_METRICS:
+        return None
+    is_shared = space.is_whole and asked.metric == METRIC
+    n_images, n_features = vectors.shape
+    if not is_shared and not asks_all_pairs(asked, n_images=n_images, n_features=n_features):
+        return None
+    _, graph = built_graph(
+        context,
+        space.run,
+        vectors,
+        report=part(context.report, 0.1, 0.8),
+        n_neighbors=max(N_NEIGHBORS, asked.min_samples - 1),
+        metric=asked.metric,
+        space=None if space.is_whole else {**space.settings, "space_seed": space.seed},
+    )
+    return graph
 
 
 def _sweep(

@@ -24,6 +24,7 @@ from core.jobs.steps.run_ids import clustering_id, projection_id
 from core.state import annotations, catalog, exports, runs
 from core.state.catalog import Image, ImageFilter
 from core.state.clock import now
+from core.state.cluster_names import cluster_names
 from core.state.runs import Run
 from core.state.workspace import Workspace
 
@@ -178,6 +179,7 @@ def _write_run(workspace: Workspace, target: Path, done: Run, exported: _Exporte
             result=done.result,
             actor=done.actor,
             version=_version(done),
+            cluster_names=cluster_names(workspace, done.id),
         ),
         paths=[path for path, _ in facts],
         sha256s=[sha256 for _, sha256 in facts],

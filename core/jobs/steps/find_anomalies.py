@@ -42,12 +42,27 @@ def found_anomalies(
     config = asdict(asked)
 
     def compute() -> Found:
-        from core.latent.anomalies import find_anomalies
+        from core.latent.anomalies import (
+            N_COMPONENTS,
+            SURROUNDINGS_METRIC,
+            find_anomalies,
+            n_surroundings,
+        )
+        from core.latent.reduction import reduce_vectors
 
         vectors = load_differing(context.workspace, embedding)
-        graph_run, graph = built_graph(context, embedding, vectors, report=part(report, 0.0, 0.5))
-        report(0.5, "Scoring the images")
-        found = find_anomalies(vectors, graph, asked)
+        graph_run, graph = built_graph(context, embedding, vectors, report=part(report, 0.0, 0.4))
+        surroundings_run, surroundings = built_graph(
+            context,
+            embedding,
+            reduce_vectors(vectors, n_components=N_COMPONENTS),
+            report=part(report, 0.4, 0.7),
+            n_neighbors=n_surroundings(len(vectors)),
+            metric=SURROUNDINGS_METRIC,
+            space={"rooted_components": N_COMPONENTS},
+        )
+        report(0.7, "Scoring the images")
+        found = find_anomalies(vectors, graph, asked, surroundings=surroundings)
         above = {method: scores.rows_above() for method, scores in found.items()}
         paper = combine(above["dbscan"], above["isolation"])
         result = {
@@ -56,7 +71,8 @@ def found_anomalies(
             "n_union": len(paper.either),
             "n_both": len(paper.both),
             "graph": graph_run.id,
-            "notes": [graph.note],
+            "surroundings": surroundings_run.id,
+            "notes": list(dict.fromkeys([graph.note, surroundings.note])),
         }
         arrays = {f"scores_{method}": scores.scores for method, scores in found.items()}
         return Found(runs.load_array(context.workspace, embedding, "image_ids"), arrays, result)

@@ -5,13 +5,14 @@ from typing import Any
 
 from core.jobs.configs import MeasureKDistances
 from core.jobs.context import JobContext
-from core.jobs.steps.recording import Found, record
+from core.jobs.steps.build_graph import METRIC, N_NEIGHBORS, built_graph
+from core.jobs.steps.recording import Found, part, record
 from core.jobs.steps.run_ids import analysis_id
 from core.jobs.steps.spaces import Space, choose_space
 from core.state import runs
 from core.state.runs import Run
 
-VERSION = 1  # part of every run's id: raise it when the same input gives another curve
+VERSION = 2  # part of every run's id: raise it when the same input gives another curve
 
 
 def run(context: JobContext, config: MeasureKDistances) -> Mapping[str, Any]:
@@ -47,11 +48,17 @@ def measured_k_distances(
     }
 
     def compute() -> Found:
-        from core.latent.density import k_distances
+        from core.latent.density import k_distances, k_distances_of
 
         context.report(0.05, "Measuring distances to neighbours")
         vectors, _ = space.load(context.workspace)
-        found = k_distances(vectors, min_samples=min_samples, metric=metric, seed=space.seed)
+        has_graph = space.is_whole and metric == METRIC and 2 <= min_samples <= N_NEIGHBORS + 1
+        if has_graph and len(vectors) >= min_samples:
+            report = part(context.report, 0.05, 0.8)
+            _, graph = built_graph(context, space.run, vectors, report=report)
+            found = k_distances_of(graph, min_samples=min_samples, seed=space.seed)
+        else:
+            found = k_distances(vectors, min_samples=min_samples, metric=metric, seed=space.seed)
         ids = runs.load_array(context.workspace, space.run, "image_ids")
         result = {
             "k": found.k,

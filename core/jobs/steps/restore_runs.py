@@ -24,6 +24,7 @@ from core.latent.backbones import BACKBONES
 from core.latent.clustering_methods import read_config
 from core.latent.projection import METHODS
 from core.state import exports, runs
+from core.state.cluster_names import MAX_LENGTH, cluster_names, name_cluster
 from core.state.workspace import Workspace
 
 _ELSEWHERE = ("examples", "k_distances")  # named by ids of the workspace that a run comes from
@@ -81,6 +82,7 @@ def _restore(
         _check_whole(workspace, images, parent)
     id = _id_here(stored, images, parent)
     if runs.find_run(workspace, id):
+        _name_clusters(workspace, id, stored)
         return id
     with runs.new_artefact(workspace, stored.kind, id) as folder:
         np.save(folder / "image_ids.npy", images.ids, allow_pickle=False)
@@ -99,7 +101,16 @@ def _restore(
         actor=stored.actor,
         job_id=context.job.id,
     )
+    _name_clusters(workspace, id, stored)
     return id
+
+
+def _name_clusters(workspace: Workspace, id: str, stored: StoredRun) -> None:
+    """Give clusters the names that came along, where they have none here."""
+    named = cluster_names(workspace, id)
+    for cluster, name in stored.cluster_names.items():
+        if cluster not in named:
+            name_cluster(workspace, id, cluster, name)
 
 
 def _images_here(stored: StoredRun, ids: Mapping[str, int]) -> _Images:
@@ -210,6 +221,12 @@ def _check(stored: StoredRun) -> None:
         if not (isinstance(sizes, list) and all(isinstance(size, int) for size in sizes)):
             raise ValueError("it does not say how large its clusters are")
         _check_sweep(result.get("sweep"))
+        numbers = range(-1, len(sizes))
+        if not all(
+            cluster in numbers and len(name) <= MAX_LENGTH
+            for cluster, name in stored.cluster_names.items()
+        ):
+            raise ValueError("it names clusters that it does not have, or by too long a name")
 
 
 def _check_texts(facts: Mapping[str, Any], *names: str) -> None:

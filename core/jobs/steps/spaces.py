@@ -31,6 +31,11 @@ class Space:
     seed: int
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the vectors are an embedding's own."""
+        return self.run.kind == "embedding" and not self.components
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """What names the space in a run's config."""
         kept = {"components": self.components} if self.components else {}

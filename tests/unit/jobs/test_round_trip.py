@@ -27,6 +27,7 @@ from core.latent.backbones import Preprocessing
 from core.latent.weights import ResolvedWeights
 from core.settings import Settings
 from core.state import annotations, catalog, database, exports, intake, labels, runs, upkeep
+from core.state.cluster_names import cluster_names, name_cluster
 from core.state.workspace import Workspace, create_workspace
 from tests.samples import (
     colour_of,
@@ -431,14 +432,21 @@ def computed(rich: Workspace) -> Workspace:
 def test_features_maps_and_clusters_come_back_with_their_parents(
     computed: Workspace, tmp_path: Path, home: Path
 ) -> None:
+    (clustering,) = runs.list_runs(computed, "clustering")
+    name_cluster(computed, clustering.id, 0, "long scratches")
     assert export(computed, tmp_path / "out", "parquet")["n_runs"] == 4
     again = take_in(tmp_path / "out", home)
+    (restored,) = runs.list_runs(again, "clustering")
+    assert cluster_names(again, restored.id) == {0: "long scratches"}
     assert runs_of(again) == runs_of(computed)
     assert_same(state_of(again), state_of(computed))
     for run in runs.list_runs(again):
         assert run.parent_id is None or runs.find_run(again, run.parent_id)
     twice = do(again, ImportImages(source=str(tmp_path / "out"), split="keep")).result
     assert (twice["n_imported"], len(runs.list_runs(again))) == (0, 4)
+    name_cluster(again, restored.id, 0, "renamed here")
+    do(again, ImportImages(source=str(tmp_path / "out"), split="keep"))
+    assert cluster_names(again, restored.id) == {0: "renamed here"}
 
 
 class Colours:

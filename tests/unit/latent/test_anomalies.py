@@ -21,6 +21,7 @@ from core.latent.anomalies import (
     dbscan_scores,
     density_scores,
     find_anomalies,
+    find_surroundings,
     knee_of,
     knn_scores,
 )
@@ -67,7 +68,7 @@ def test_a_clump_of_foreign_images_cannot_vouch_for_itself():
 def test_a_sparse_crowd_beside_a_dense_one_is_no_anomaly():
     rng = np.random.default_rng(0)
     places = [rng.normal(0, 0.1, (150, 3)), rng.normal(20, 2, (150, 3)), [[0.0, 0.0, 1.5]]]
-    scores = density_scores(np.vstack(places))
+    scores = density_scores(find_surroundings(np.vstack(places)))
     assert scores.argmax() == 300
 
 

@@ -8,6 +8,7 @@ import pytest
 from core.annotations import Box, Crop
 from core.errors import OperatorError
 from core.state import cards, catalog, labels, runs, selections
+from core.state.cluster_names import name_cluster
 from core.state.colourings import (
     NO_CATEGORY,
     Category,
@@ -105,6 +106,17 @@ def test_noise_is_a_category_of_its_own_and_takes_no_colour(
         Category("none", None, 1),
     )
     assert shown.values.tolist() == [1, 0, 0, 2]
+
+
+def test_a_name_stands_beside_the_clusters_number_and_keeps_its_colour(
+    workspace: Workspace, ids: np.ndarray, clustering: Run
+) -> None:
+    before = colour(workspace, ids, f"cluster:{clustering.id}")
+    name_cluster(workspace, clustering.id, 1, "long scratches")
+    shown = colour(workspace, ids, f"cluster:{clustering.id}")
+    assert [each.name for each in shown.categories] == ["0", "1 · long scratches", "none"]
+    assert [each.place for each in shown.categories] == [each.place for each in before.categories]
+    assert shown.values.tolist() == before.values.tolist()
 
 
 def test_anomaly_scores_and_purity_colour_a_map(workspace: Workspace, ids: np.ndarray) -> None:

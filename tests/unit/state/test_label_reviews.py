@@ -4,7 +4,13 @@ import pytest
 
 from core.errors import OperatorError
 from core.state import catalog, labels
-from core.state.label_reviews import decide_label, take_back
+from core.state.label_reviews import (
+    ask_again,
+    decide_label,
+    pass_over,
+    passed_over,
+    take_back,
+)
 from core.state.workspace import Workspace
 from tests.factories import fill, new_image
 
@@ -91,3 +97,17 @@ def test_one_label_that_can_be_none_changes_nothing(workspace: Workspace, ids: l
     with pytest.raises(OperatorError, match="cannot be a label"):
         labels.relabel_each(workspace, {ids[0]: "drop", ids[1]: "a/b"}, actor="Ada")
     assert labels.list_batches(workspace) == []
+
+
+def test_an_image_is_passed_over_by_one_person_until_it_is_asked_for(
+    workspace: Workspace, ids: list[int]
+) -> None:
+    for image_id in (ids[0], ids[1], ids[0]):
+        pass_over(workspace, image_id, actor="Ada / Å")
+    pass_over(workspace, ids[2], actor="Grace")
+    assert passed_over(workspace, actor="Ada / Å") == set(ids[:2])
+    ask_again(workspace, actor="Ada / Å", image_id=ids[0])
+    assert passed_over(workspace, actor="Ada / Å") == {ids[1]}
+    ask_again(workspace, actor="Ada / Å")
+    assert passed_over(workspace, actor="Ada / Å") == set()
+    assert passed_over(workspace, actor="Grace") == {ids[2]}
