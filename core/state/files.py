@@ -13,5 +13,6 @@ def replace_file(path: Path, content: bytes) -> None:
     try:
         beside.write_bytes(content)
         beside.rename(path)
-    finally:
+    except BaseException:
         beside.unlink(missing_ok=True)
+        raise
