@@ -165,7 +165,9 @@ def _laplacian_variance(luma: np.ndarray) -> float:
     laplacian += grey[1:-1, 2:]
     laplacian -= 4 * grey[1:-1, 1:-1]
     mean = laplacian.sum(dtype=np.int64) / laplacian.size
-    mean_square = np.square(laplacian, dtype=np.int32).sum(dtype=np.int64) / laplacian.size
+    exact = laplacian.astype(np.float32)
+    of_rows = np.einsum("ij,ij->i", exact, exact)  # their squares, summed without being stored
+    mean_square = of_rows.sum(dtype=np.float64) / laplacian.size
     return float(mean_square - mean**2)
 
 

@@ -14,8 +14,9 @@ def replace_file(path: Path, content: bytes) -> None:
     try:
         beside.write_bytes(content)
         beside.rename(path)
-    finally:
+    except BaseException:
         beside.unlink(missing_ok=True)
+        raise
 
 
 def flush(path: Path) -> None:

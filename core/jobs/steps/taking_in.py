@@ -185,8 +185,11 @@ class Taker:
         """Write a file under its name by content; the path below the workspace."""
         suffix = _SUFFIXES.get(format, f".{format.lower()}")
         location = Path("images", sha256[:2], f"{sha256}{suffix}")
-        self.workspace.folder("images", sha256[:2])
-        replace_file(self.workspace.path / location, content)
+        try:
+            replace_file(self.workspace.path / location, content)
+        except FileNotFoundError:  # the first of its folder: asking before each file takes longer
+            self.workspace.folder("images", sha256[:2])
+            replace_file(self.workspace.path / location, content)
         return location
 
     def _source(self, relative: str) -> str:
