@@ -23,11 +23,11 @@ from pages._analyses import find_or_offer
 from pages._images import image_actions, ranked_gallery
 from pages._map_view import show_on_maps
 from pages._parameters import parameter_input
-from pages._shared import acting, changed, counted, plain, submit
+from pages._shared import acting, changed, plain, submit
+from pages._threshold import moved_to, threshold_handle
 
 _KEY = "clusters_and_anomalies.anomalies"
 _PAPER = "paper"
-_STEPS = 400  # of a threshold, from the lowest score to the highest
 
 _MEANINGS = {
     "density": "How much sparser an image's surroundings are than those of its neighbours: 1 is "
@@ -81,11 +81,6 @@ def show_scores(workspace: Workspace, embedding: Run, run: Run) -> None:
         ids = choose_set(anomalies, run)
     else:
         ids = anomalies.ids_above(method, choose_threshold(anomalies, run, method))
-        share = len(ids) / len(anomalies.ids)
-        st.markdown(
-            f"**{counted(len(ids), 'image')}** above the threshold, {share:.1%} of "
-            f"{len(anomalies.ids):,}."
-        )
     graph = runs.get_run(workspace, anomalies.graph)
     show_found(workspace, embedding, graph, ids, found_by=TITLES.get(method, "the paper's two"))
     for note in anomalies.notes:
@@ -107,7 +102,7 @@ def show_settings(workspace: Workspace, embedding: Run, anomalies: Anomalies) ->
 
 
 def choose_threshold(anomalies: Anomalies, run: Run, method: str) -> float:
-    """A histogram with a handle below it; a click on a bar moves the threshold there too."""
+    """A histogram and a handle below it, which counts; a click on a bar moves it there too."""
     found = anomalies.by_method[method]
     low, high = float(found.scores.min()), float(found.scores.max())
     key = f"{_KEY}.threshold.{run.id}.{method}"
@@ -129,16 +124,22 @@ def choose_threshold(anomalies: Anomalies, run: Run, method: str) -> float:
         selection_mode="points",
         config={"displayModeBar": False},
     )
+
+    def let_go() -> None:
+        try:
+            st.session_state[key] = moved_to(found, st.session_state[f"{key}.handle"].get("move"))
+        except ValueError as error:
+            st.toast(plain(str(error)), icon=":material/error:")
+
     with st.container(horizontal=True, vertical_alignment="center"):
-        threshold = st.slider(
-            f"Threshold of {TITLES[method]}",
-            low,
-            high,
-            step=(high - low) / _STEPS,
-            format="%.3g",
-            label_visibility="collapsed",
-            key=key,
-        )
+        with st.container():
+            threshold_handle(
+                found,
+                value=threshold,
+                title=f"Threshold of {TITLES[method]}",
+                key=f"{key}.handle",
+                on_move=let_go,
+            )
         st.button(
             "As suggested",
             icon=":material/restart_alt:",

@@ -292,7 +292,7 @@ def show_separability(layout: Layout) -> None:
         first, second, auc = pair
         st.caption(
             f"AUC of a linear classifier in cross-validation: 0.5 alike, 1 wholly apart. Hardest: "
-            f"**{plain(first)}** and **{plain(second)}** ({auc:.2f})."
+            f"**{plain(first)}** and **{plain(second)}** ({auc:.3f})."
         )
 
 

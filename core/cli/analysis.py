@@ -290,6 +290,7 @@ def analyse_space(session: Session, asked: Namespace) -> Answer:
     result = session.do(workspace, AnalyseSpace(embedding.id, clustering))
     lines = [f"{name}: {run_id}" for name, run_id in result["runs"].items()]
     lines += [f"Not answered: {each['part']}. {each['why']}" for each in result["skipped"]]
+    lines.append("`stability` repeats a clustering over seeds and resamples.")
     return Answer(result, "\n".join(lines))
 
 

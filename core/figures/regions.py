@@ -128,11 +128,13 @@ def separability_matrix(labels: Sequence[str], auc: np.ndarray) -> Figure:
         )
     )
     rows, columns = np.nonzero(~np.eye(len(names), dtype=bool))
+    measured = auc[rows, columns][np.isfinite(auc[rows, columns])]
+    n_digits = 3 if len(measured) and measured.min() > 0.99 else 2  # a table of 1.00 tells nothing
     figure.add_scatter(
         x=columns.tolist(),
         y=rows.tolist(),
         text=[
-            f"{auc[i, j]:.2f}" if np.isfinite(auc[i, j]) else "few"
+            f"{auc[i, j]:.{n_digits}f}" if np.isfinite(auc[i, j]) else "few"
             for i, j in zip(rows, columns, strict=True)
         ],
         mode="text",

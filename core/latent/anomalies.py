@@ -146,6 +146,13 @@ class AnomalyScores:
         above = np.flatnonzero(self.scores > (self.threshold if threshold is None else threshold))
         return above[np.argsort(-self.scores[above], kind="stable")]
 
+    def counts_above(self, thresholds: np.ndarray) -> np.ndarray:
+        """How many images are above each of some thresholds, int64 (n_thresholds,)."""
+        ascending = np.sort(self.scores)
+        # In the scores' own precision, as `rows_above` compares them.
+        asked = np.asarray(thresholds).astype(ascending.dtype)
+        return len(ascending) - np.searchsorted(ascending, asked, side="right")
+
     def histogram(self, *, n_bins: int = 40) -> Histogram:
         """How many images have which score."""
         counts, edges = np.histogram(self.scores.astype(np.float64), bins=n_bins)

@@ -41,6 +41,13 @@ def crowd_graph(crowd: np.ndarray) -> NeighborGraph:
     return build_neighbor_graph(crowd)
 
 
+def test_images_above_a_threshold_are_counted_as_they_are_listed(crowd, crowd_graph):
+    for found in find_anomalies(crowd, crowd_graph).values():
+        thresholds = [float(found.scores.min()), found.threshold, *map(float, found.scores[:5])]
+        listed = [len(found.rows_above(threshold)) for threshold in thresholds]
+        assert found.counts_above(np.array(thresholds)).tolist() == listed
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_the_odd_one_out_scores_highest(crowd, crowd_graph, method):
     found = find_anomalies(crowd, crowd_graph)[method]
