@@ -1,6 +1,7 @@
 """What every test starts from: no settings of the person who runs it, a home folder of its own."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,15 @@ def end_workers(home: Path) -> None:
             is_worker = any("core.jobs.worker" in part for part in process.cmdline())
             if is_worker and process.environ().get("LACQUER_HOME") == str(home):
                 process.kill()
-                process.wait(10)
+                _wait_for_end(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
+
+
+def _wait_for_end(process: psutil.Process) -> None:
+    """Wait until a process runs no more; one that a server has yet to reap has ended too."""
+    for _ in range(200):
+        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"process {process.pid} did not end")
