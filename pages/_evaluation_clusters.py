@@ -12,7 +12,7 @@ from pages._evaluated import choose_role, show_images, show_share
 from pages._shared import counted, next_step, plain
 
 _ROLES = {"validation": "Validation", "test": "Test"}
-_OPERATOR, _AUTO = "to the operator", "by its name"
+_OPERATOR, _AUTO = "by the operator", "by its name"
 
 
 def show_rule(workspace: Workspace, model: Model, found: ModelEvaluation) -> None:
@@ -74,7 +74,7 @@ def _choose_cluster(measure: RuleMeasure, role: str) -> ClusterContent:
             "name": "mixed" if each.is_mixed else each.name or "no name",
             "images": each.n_images,
             "purity": each.purity.value,
-            "goes": _OPERATOR if each.is_mixed or each.name is None else _AUTO,
+            "labelled": _OPERATOR if each.is_mixed or each.name is None else _AUTO,
             "what is in it": ", ".join(f"{label} {n:,}" for label, n in each.labels) or "no label",
         }
         for each in measure.clusters
@@ -84,7 +84,7 @@ def _choose_cluster(measure: RuleMeasure, role: str) -> ClusterContent:
         hide_index=True,
         column_config={
             "cluster": st.column_config.NumberColumn(width="small"),
-            "name": st.column_config.TextColumn(width="medium"),
+            "name": st.column_config.TextColumn(width=180),
             "images": st.column_config.NumberColumn(width="small"),
             "purity": st.column_config.ProgressColumn(
                 min_value=0.0,
@@ -92,7 +92,7 @@ def _choose_cluster(measure: RuleMeasure, role: str) -> ClusterContent:
                 format="percent",
                 help="Share of its labelled images that have its name.",
             ),
-            "goes": st.column_config.TextColumn(width="small"),
+            "labelled": st.column_config.TextColumn(width=110),
             "what is in it": st.column_config.TextColumn(width="large"),
         },
         on_select="rerun",

@@ -23,10 +23,10 @@ from core.state.models import Model
 from core.state.runs import Run
 from core.state.workspace import Workspace
 from pages._evaluated import show_images
-from pages._map_view import clear_selection, draw_map, selected_ids
+from pages._map_view import clear_selection, draw_map, frame_of, selected_ids
 from pages._shared import next_step, plain, submit, told_apart
 
-_SETS = {"validation": "validation images", "all": "all images"}
+_SETS = {"validation": "validation", "all": "all"}
 
 
 def show_maps(workspace: Workspace, model: Model, found: ModelEvaluation) -> None:
@@ -76,12 +76,12 @@ def _show_measures(movement: Movement) -> None:
     rows = []
     for name, (before, after) in movement.separation.items():
         for measure, title in (
-            ("silhouette", "silhouette of the labels, cosine"),
-            ("adjusted_rand_index", "ARI of k-means, k = labels"),
+            ("silhouette", "silhouette, cosine"),
+            ("adjusted_rand_index", "ARI of k-means"),
         ):
             rows.append(
                 {
-                    "measured on": f"{_SETS[name]} ({after.n_images:,} labelled)",
+                    "measured on": f"{_SETS[name]}, {after.n_images:,}",
                     "measure": title,
                     "before": getattr(before, measure),
                     "after": getattr(after, measure),
@@ -94,11 +94,13 @@ def _show_measures(movement: Movement) -> None:
             pd.DataFrame(rows),
             hide_index=True,
             column_config={
-                "measured on": st.column_config.TextColumn(width="medium"),
-                "measure": st.column_config.TextColumn(width="medium"),
-                "before": st.column_config.NumberColumn(format="%.3f", width="small"),
-                "after": st.column_config.NumberColumn(format="%.3f", width="small"),
-                "change": st.column_config.NumberColumn(format="%+.3f", width="small"),
+                "measured on": st.column_config.TextColumn(
+                    width=120, help="Labelled images; those of no known class as one label."
+                ),
+                "measure": st.column_config.TextColumn(width=150),
+                "before": st.column_config.NumberColumn(format="%.3f", width=76),
+                "after": st.column_config.NumberColumn(format="%.3f", width=76),
+                "change": st.column_config.NumberColumn(format="%+.3f", width=76),
             },
         )
     with right:
@@ -142,6 +144,7 @@ def _show_pair(
         ("before", "Before fine-tuning", before),
         ("after", "After, laid over it", after),
     )
+    frame = frame_of(workspace, (before, after))
     for column, (when, title, projection) in zip(st.columns(2), pair, strict=True):
         with column:
             draw_map(
@@ -152,6 +155,7 @@ def _show_pair(
                 group=movement.run.id,
                 height=480,
                 key=f"evaluation.map.{when}",
+                frame=frame,
             )
 
 

@@ -70,6 +70,16 @@ class StoredSelection:
     seq: int | None = None
 
 
+@dataclass(frozen=True)
+class Frame:
+    """The part of the plane that a map shows at first, in the coordinates of its points."""
+
+    left: float
+    right: float
+    low: float
+    high: float
+
+
 _mount = register_component("latent_map")
 
 
@@ -86,6 +96,7 @@ def latent_map(
     note: str = "",
     group: str = "",
     height: int = 560,
+    frame: Frame | None = None,
     selection: StoredSelection | None = None,
     on_change: Callable[[], None] | None = None,
 ) -> MapSelection | None:
@@ -101,6 +112,7 @@ def latent_map(
         note: what the axes are, shown in the corner.
         group: maps of one group share hover and selection, in the browser, at once.
         height: of the map in px.
+        frame: what it shows at first; None for all of its points.
         selection: what Python holds as selected; None where it holds nothing.
         on_change: called before the rerun that a new selection causes.
 
@@ -134,6 +146,7 @@ def latent_map(
             "thumbnail_url": thumbnail_url,
             "preview_url": preview_url,
             "card_url": card_url,
+            "frame": None if frame is None else asdict(frame),
             "selection": None if selection is None else asdict(selection),
             "title": title,
             "note": note,

@@ -24,7 +24,7 @@ from core.state.colourings import Category as Legend
 from core.state.colourings import Colouring, colour, list_colourings
 from core.state.runs import Run
 from core.state.workspace import Workspace
-from pages._latent_map import Category, Resource, ScoreScale, StoredSelection, latent_map
+from pages._latent_map import Category, Frame, Resource, ScoreScale, StoredSelection, latent_map
 from pages._shared import go_to, image_urls, plain, told_apart
 
 _SELECTION = "latent_space.selection"  # (digest, seq of the map's message or None)
@@ -73,12 +73,14 @@ def draw_map(
     group: str,
     height: int,
     key: str,
+    frame: Frame | None = None,
 ) -> None:
     """One map; maps of one group are linked, and all share the selection.
 
     Args:
         colour_by: the name of a colouring.
         key: of the component.
+        frame: what it shows at first; None for all of its points.
     """
     version = catalog.fingerprint(workspace)
     kind, _, clustering = colour_by.partition(":")
@@ -98,6 +100,7 @@ def draw_map(
         note=_note(projection),
         group=group,
         height=height,
+        frame=frame,
         selection=_stored(workspace),
         on_change=lambda: _take_selection(workspace, key),
         key=key,
@@ -105,6 +108,13 @@ def draw_map(
     )
     for note in projection.result["notes"]:
         st.caption(plain(note))
+
+
+def frame_of(workspace: Workspace, projections: Sequence[Run]) -> Frame:
+    """What shows all points of several maps that share their coordinates."""
+    places = np.concatenate([runs.load_array(workspace, run, "coordinates") for run in projections])
+    (left, low), (right, high) = places.min(axis=0).tolist(), places.max(axis=0).tolist()
+    return Frame(left, right, low, high)
 
 
 def selected_ids(workspace: Workspace) -> np.ndarray:

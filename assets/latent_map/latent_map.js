@@ -188,8 +188,9 @@ class LatentMap {
     const kept = this.selectedIds();
     this.points = points;
     this.rowById = null;
-    this.bounds = boundsOf(points);
-    this.index = new GridIndex(points, this.bounds);
+    const own = boundsOf(points);
+    this.bounds = this.data.frame ?? own; // maps that are compared show the same part of the plane
+    this.index = new GridIndex(points, own);
     this.selected = new Uint8Array(points.n);
     this.light(kept);
     this.fitted = false;

@@ -145,10 +145,9 @@ class ModelEvaluation:
         return rows[np.argsort(-self.confidences[rows], kind="stable")]
 
     def verdicts(self, rows: Sequence[int] | np.ndarray) -> list[str]:
-        """A sentence an image: what the model says of it, and what people do."""
+        """A sentence an image: what the model says of it."""
         return [
-            f"Given {self.classes[self.predicted[row]]}, {self.confidences[row]:.0%} sure; "
-            + (f"labelled {self.labels[row]}." if self.labels[row] else "not labelled.")
+            f"Given {self.classes[self.predicted[row]]}, {self.confidences[row]:.0%} sure."
             for row in rows
         ]
 

@@ -132,7 +132,7 @@ def model_table(found: Sequence[Model], *, promoted: str | None) -> list[dict[st
             "promoted": model.id == promoted,
             "network": describe_setting("backbone", model.backbone),
             "trained": mode_title(model.mode),
-            "accuracy": model.result.get("val_accuracy"),
+            "accuracy": None if accuracy is None else round(accuracy, 3),
             "n": model.result.get("n_validation"),
             "from": model.start_from or "",
             "made": model.created_at[:16].replace("T", " "),
@@ -140,7 +140,7 @@ def model_table(found: Sequence[Model], *, promoted: str | None) -> list[dict[st
             "classes": ", ".join(model.classes),
             "notes": model.notes,
         }
-        for model in found
+        for model, accuracy in ((each, each.result.get("val_accuracy")) for each in found)
     ]
 
 

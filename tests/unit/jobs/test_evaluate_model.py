@@ -176,7 +176,7 @@ def test_mistakes_come_with_the_surest_first_and_cells_hold_their_images(
     assert found.ids[rows].tolist() == wrong
     assert (np.diff(found.confidences[rows]) <= 0).all()
     assert found.cell_ids("validation", "dirt", "drop").tolist() == wrong
-    assert found.verdicts(rows[:1]) == ["Given drop, 75% sure; labelled dirt."]
+    assert found.verdicts(rows[:1]) == ["Given drop, 75% sure."]
     unknown = found.ids[found.unknown("validation")].tolist()
     assert sorted(unknown) == of_split(workspace, "validation", "scratch")
 
