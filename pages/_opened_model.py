@@ -19,7 +19,7 @@ from core.routes import PREFIX
 from core.state import job_rows, models
 from core.state.models import MAX_NOTES, Model
 from core.state.workspace import Workspace
-from pages._shared import acting, as_size, plain, submit
+from pages._shared import acting, as_size, go_to, plain, submit
 from pages._training_run import show_curves
 
 _KEY = "fine_tuning"
@@ -39,6 +39,8 @@ def show_model(workspace: Workspace, model: Model, *, promoted: Model | None) ->
     if model.notes:
         st.markdown(f":material/notes: {plain(model.notes)}")
     with st.container(horizontal=True):
+        if st.button("Evaluate", icon=":material/fact_check:", key=f"{_KEY}.evaluate"):
+            go_to("evaluation.py", workspace, model=model.id)
         _promote(workspace, model, is_promoted=is_promoted)
         _edit_notes(workspace, model)
         _export(workspace, model)

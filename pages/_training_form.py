@@ -21,7 +21,7 @@ from pages._recipe_form import choose_network, choose_recipe
 from pages._shared import as_duration, as_size, counted, next_step, plain, show_error, submit
 
 _KEY = "fine_tuning"
-_ROWS = 6  # of the table of classes, before it scrolls
+_ROWS = 10  # of the table of classes, before it scrolls
 
 
 def show_training_form(workspace: Workspace) -> None:
