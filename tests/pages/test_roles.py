@@ -91,8 +91,12 @@ def test_an_operator_moves_no_image_to_another_split(open_as: OpenAs, small: Wor
 
 
 def test_an_operator_computes_nothing(open_as: OpenAs, small: Workspace) -> None:
-    for button in ("embed", "project", "cluster"):
-        assert click(open_as(OPERATOR, "latent_space"), f"latent_space.{button}").error
+    for page, button in (
+        ("latent_space", "latent_space.embed"),
+        ("latent_space", "latent_space.project"),
+        ("clusters_and_anomalies", "clusters_and_anomalies.make.start"),
+    ):
+        assert click(open_as(OPERATOR, page), button).error
     assert job_rows.list_jobs(small, statuses=("queued",)) == []
 
 

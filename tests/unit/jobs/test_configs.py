@@ -1,7 +1,7 @@
 """Every kind of job is stored and read back as it was asked, and its function is there."""
 
 import inspect
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 import pytest
@@ -21,7 +21,8 @@ def config_class(request: pytest.FixtureRequest) -> type[JobConfig]:
 
 
 def _filled(config_class: type[JobConfig]) -> JobConfig:
-    required = {f.name: "text" for f in fields(config_class) if f.type in ("str", str)}
+    values = {str: "text", int: 3, tuple[str, ...]: ("one", "two")}
+    required = {f.name: values[f.type] for f in fields(config_class) if f.default is MISSING}
     return config_class(**required)
 
 
