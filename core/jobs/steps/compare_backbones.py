@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from core.jobs.context import JobContext
 from core.jobs.steps.evaluate_model import embedding_by_model, evaluated
 from core.jobs.steps.part_of_job import PartOfJob
 from core.jobs.steps.recording import Report, part
-from core.jobs.steps.training import clear, settle, train_model
+from core.jobs.steps.training import kept_for_resuming, settle, train_model
 from core.latent.backbones import get_backbone
 from core.state import models
 from core.state.models import Model
@@ -41,6 +41,14 @@ def run(context: JobContext, config: CompareBackbones) -> Mapping[str, Any]:
     for name in names:
         get_backbone(name)
     settle(context.workspace, replace(config, backbone=names[0]))  # complains before the first
+    with kept_for_resuming(context):
+        rows = _rows(context, config, names)
+    return {"rows": rows, "epochs": config.epochs, "n_validation": rows[0]["n_validation"]}
+
+
+def _rows(
+    context: JobContext, config: CompareBackbones, names: Sequence[str]
+) -> list[dict[str, Any]]:
     rows = []
     for place, name in enumerate(names):
         start, end = place / len(names), (place + 1) / len(names)
@@ -52,8 +60,7 @@ def run(context: JobContext, config: CompareBackbones) -> Mapping[str, Any]:
             folder=context.folder / f"training-{name}",
         )
         rows.append(_row(PartOfJob(context, middle, end), model, seed=config.seed))
-    clear(context)
-    return {"rows": rows, "epochs": config.epochs, "n_validation": rows[0]["n_validation"]}
+    return rows
 
 
 def _named(title: str, report: Report) -> Report:

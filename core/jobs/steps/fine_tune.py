@@ -5,7 +5,7 @@ from typing import Any
 
 from core.jobs.configs import FineTune
 from core.jobs.context import JobContext
-from core.jobs.steps.training import clear, train_model
+from core.jobs.steps.training import kept_for_resuming, train_model
 from core.state import models
 
 
@@ -21,12 +21,16 @@ def run(context: JobContext, config: FineTune) -> Mapping[str, Any]:
         for model in models.models_of_job(context.workspace, context.job.id)
         if model.result["stopped"] != "cancelled"
     ]
-    model = (
-        finished[-1]
-        if finished
-        else train_model(
-            context, config, context.report, folder=context.folder / "training", notes=config.notes
+    with kept_for_resuming(context):
+        model = (
+            finished[-1]
+            if finished
+            else train_model(
+                context,
+                config,
+                context.report,
+                folder=context.folder / "training",
+                notes=config.notes,
+            )
         )
-    )
-    clear(context)
     return {"model": model.id, **model.result}

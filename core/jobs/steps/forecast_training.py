@@ -10,7 +10,7 @@ import numpy as np
 from core.jobs.configs import ForecastTraining
 from core.jobs.context import JobContext
 from core.jobs.steps.embed_images import find_weights, told_weights
-from core.jobs.steps.training import clear, prepare, settle
+from core.jobs.steps.training import kept_for_resuming, prepare, settle
 from core.jobs.training_set import TrainingSet
 from core.latent.backbones import get_backbone, load_preprocessing
 from core.learning.pixels import n_bytes
@@ -25,6 +25,11 @@ def run(context: JobContext, config: ForecastTraining) -> Mapping[str, Any]:
     Raises:
         OperatorError: something speaks against the training.
     """
+    with kept_for_resuming(context):
+        return _forecast(context, config)
+
+
+def _forecast(context: JobContext, config: ForecastTraining) -> Mapping[str, Any]:
     from core.learning.fine_tuning import computes_in
     from core.learning.forecast import measure_pace
 
@@ -64,7 +69,7 @@ def run(context: JobContext, config: ForecastTraining) -> Mapping[str, Any]:
             "With these augmentations the frozen layers are computed anew in every epoch: only the "
             "horizontal flip can be cached."
         )
-    result = {
+    return {
         "seconds": caching_seconds + epoch_seconds * config.epochs,
         "caching_seconds": caching_seconds,
         "epoch_seconds": epoch_seconds,
@@ -79,8 +84,6 @@ def run(context: JobContext, config: ForecastTraining) -> Mapping[str, Any]:
         "weights": told_weights(weights),
         "notes": notes,
     }
-    clear(context)
-    return result
 
 
 def _sample(chosen: TrainingSet, seed: int) -> TrainingSet:

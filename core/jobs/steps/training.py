@@ -13,7 +13,8 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -54,7 +55,7 @@ Asked = TypeVar("Asked", bound=TrainingJob)
 
 VERSION = 1  # part of a checkpoint's question: raise it when the same recipe gives another model
 _ROOM_BYTES = 2_000_000_000  # that stay free beside the activations
-_PIXELS = "pixels"
+_PIXELS, _ACTIVATIONS = "pixels", "activations"  # folders of what is kept while it runs
 _PREPARED = 0.1  # share of the progress that preparing takes
 
 log = logging.getLogger(__name__)
@@ -287,7 +288,7 @@ def _from_pixels(
         return network, inputs, False
     cached = []
     for place, each in enumerate(inputs):
-        where = folder / f"activations-{place}"
+        where = folder / f"{_ACTIVATIONS}-{place}"
         shutil.rmtree(where, ignore_errors=True)
         where.mkdir()
         cached.append(
@@ -350,8 +351,19 @@ def _pixels(
     return found[0], found[1]
 
 
-def clear(context: JobContext) -> None:
-    """Remove what a training kept while it ran; its log and its progress stay."""
+@contextmanager
+def kept_for_resuming(context: JobContext) -> Iterator[None]:
+    """Leave a job's folder as small as its end allows.
+
+    A training that ends well leaves its log and its progress; one that is stopped or fails leaves
+    its checkpoints too, for it may go on. Pixels and activations can always be made again.
+    """
+    try:
+        yield
+    except (Cancelled, OperatorError):
+        for cached in (context.folder / _PIXELS, *context.folder.glob(f"*/{_ACTIVATIONS}-*")):
+            shutil.rmtree(cached, ignore_errors=True)
+        raise
     for path in context.folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

@@ -226,6 +226,8 @@ def test_a_cancelled_training_keeps_its_best_and_can_go_on(
     assert cancelled.status == "cancelled"
     (kept,) = models.models_of_job(shop, cancelled.id)
     assert (kept.result["stopped"], kept.result["epochs"]) == ("cancelled", 1)
+    folders = [path.name for path in job_folder(shop, cancelled.id).rglob("*") if path.is_dir()]
+    assert sorted(folders) == ["checkpoints", "last", "training"]  # and no pixels
 
     monkeypatch.setattr(training, "save_progress", saved)
     from core.jobs.worker import run_job
