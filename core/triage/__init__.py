@@ -1,0 +1,1 @@
+"""Triage: which images are labelled automatically, and which go to people."""
