@@ -52,7 +52,7 @@ def describe_run(run: Run) -> str:
         weights = run.result["weights"]
         placed = f", {weights['file']}" if weights["source"] == "file" else ""
         random = ", random weights" if weights["source"] == "random" else ""
-        title = run.config.get("model") or BACKBONES[weights["backbone"]].title
+        title = weights.get("model") or BACKBONES[weights["backbone"]].title
         at = run.created_at[:16].replace("T", " ")
         return f"{title}{placed}{random} · {run.n_images:,} images · {at}"
     if run.kind == "projection":

@@ -126,7 +126,7 @@ def list_runs(session: Session, asked: Namespace) -> Answer:
 def _described(run: Run) -> str:
     config = run.config
     if run.kind == "embedding":
-        by = config.get("model") or config["backbone"]
+        by = run.result["weights"].get("model") or config["backbone"]
         return f"{by} ({run.result['weights']['source']} weights)"
     if run.kind == "projection":
         return f"{config['method']}, trustworthiness {shown(run.result['trustworthiness'])}"

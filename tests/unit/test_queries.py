@@ -157,6 +157,13 @@ def test_features_of_random_weights_say_so(small: Workspace, tmp_path: Path) -> 
     assert "random weights" in queries.describe_run(random)
 
 
+def test_features_by_a_model_of_ours_carry_its_name(small: Workspace) -> None:
+    embedding = runs.list_runs(small, "embedding")[0]
+    weights = {**embedding.result["weights"], "source": "model", "model": "resnet50-2"}
+    tuned = replace(embedding, result={**embedding.result, "weights": weights})
+    assert queries.describe_run(tuned).startswith("resnet50-2 · 24 images · ")
+
+
 def test_the_report_knows_every_image_and_what_came_twice(small: Workspace, tmp_path: Path) -> None:
     samples.save_image(tmp_path / "more" / "black.png", (0, 0, 0))
     samples.save_image(tmp_path / "more" / "twin.png", (0, 0, 0))
