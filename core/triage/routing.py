@@ -1,0 +1,165 @@
+"""Which images does the model label itself, and which go to people? The risk rule.
+
+Two questions decide: is the image of one of the known classes at all (novelty), and which one
+(confidence). Both are put on one scale, the rank among validation images that people have labelled
+with known classes; an image is as sure as the worse of its two ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.triage.promise import Promise, make_promise, threshold_grid
+
+CURVE_ERRORS = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a model says of some images; entry i of each array is image i.
+
+    Attributes:
+        confidence: float (n_images,), probability of the predicted class after temperature.
+        novelty: float (n_images,), distance from all known classes, higher = more novel.
+    """
+
+    confidence: np.ndarray
+    novelty: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.confidence.shape != self.novelty.shape or self.confidence.ndim != 1:
+            raise ValueError(
+                "confidence and novelty must have one length, got "
+                f"{self.confidence.shape} and {self.novelty.shape}"
+            )
+        for name, values in (("confidence", self.confidence), ("novelty", self.novelty)):
+            if not np.isfinite(values).all():
+                raise ValueError(f"{name} must be finite")
+
+    def __len__(self) -> int:
+        return len(self.confidence)
+
+
+@dataclass(frozen=True)
+class SurenessScale:
+    """Turns two scores into one, by their ranks among reference images.
+
+    Attributes:
+        confidences: of the reference images, ascending.
+        familiarities: of the reference images, ascending: their novelty, negated.
+    """
+
+    confidences: np.ndarray
+    familiarities: np.ndarray
+
+    def measure(self, scores: Scores) -> np.ndarray:
+        """Sureness in [0, 1], higher = surer: float64 (n_images,)."""
+        return np.minimum(
+            _ranks(self.confidences, scores.confidence),
+            _ranks(self.familiarities, -scores.novelty),
+        )
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """What a promise would cost: the share of the images that it lets the model label.
+
+    Attributes:
+        max_error: the tolerated share of wrong automatic labels.
+        auto_share: of the images to be routed, in [0, 1].
+    """
+
+    max_error: float
+    auto_share: float
+
+
+@dataclass(frozen=True)
+class RiskPlan:
+    """Who labels which image.
+
+    Attributes:
+        promise: what is promised, and from how many images that is known.
+        is_auto: bool (n_images,), whether the model labels the image.
+        sureness: float64 (n_images,), in [0, 1].
+        curve: error promised against images labelled, the strictest promise first.
+    """
+
+    promise: Promise
+    is_auto: np.ndarray
+    sureness: np.ndarray
+    curve: tuple[CurvePoint, ...]
+
+
+def fit_scale(reference: Scores) -> SurenessScale:
+    """The scale of images that people have labelled with known classes.
+
+    They must not be the calibration images, nor images that the model was trained on.
+
+    Raises:
+        ValueError: there is no reference image.
+    """
+    if not len(reference):
+        raise ValueError("reference must hold at least one image")
+    return SurenessScale(np.sort(reference.confidence), np.sort(-reference.novelty))
+
+
+def plan_by_risk(
+    reference: Scores,
+    calibration: Scores,
+    is_wrong: np.ndarray,
+    images: Scores,
+    *,
+    max_error: float,
+    delta: float,
+    curve_errors: Sequence[float] = CURVE_ERRORS,
+) -> RiskPlan:
+    """Let the model label as many images as the promise allows.
+
+    Args:
+        reference: validation images of known classes, for the scale and the grid of thresholds.
+        calibration: images that nothing was trained or chosen on.
+        is_wrong: bool (n_calibration,), whether the model's label would be wrong there; an image
+            of no known class is always wrong.
+        images: to be routed.
+        max_error: tolerated share of wrong automatic labels, in (0, 1).
+        delta: chance that the promise fails, in (0, 1).
+        curve_errors: promises whose cost is told beside.
+
+    Raises:
+        ValueError: a length does not fit, or a share lies outside (0, 1).
+    """
+    scale = fit_scale(reference)
+    thresholds = threshold_grid(scale.measure(reference))
+    of_calibration, of_images = scale.measure(calibration), scale.measure(images)
+
+    def promise_for(error: float) -> Promise:
+        return make_promise(of_calibration, is_wrong, thresholds, max_error=error, delta=delta)
+
+    promise = promise_for(max_error)
+    return RiskPlan(
+        promise=promise,
+        is_auto=_accepted(of_images, promise),
+        sureness=of_images,
+        curve=tuple(
+            CurvePoint(error, _share(_accepted(of_images, promise_for(error))))
+            for error in sorted(curve_errors)
+        ),
+    )
+
+
+def _accepted(sureness: np.ndarray, promise: Promise) -> np.ndarray:
+    if promise.threshold is None:
+        return np.zeros(len(sureness), bool)
+    return sureness >= promise.threshold
+
+
+def _share(chosen: np.ndarray) -> float:
+    return float(chosen.mean()) if len(chosen) else 0.0
+
+
+def _ranks(reference: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Share of the reference that is no higher, in [0, 1]."""
+    return np.searchsorted(reference, values, side="right") / len(reference)
