@@ -23,6 +23,7 @@ from core.cli import (
     prediction,
     splits,
     training,
+    triage,
     workspaces,
 )
 from core.cli.parser import Parser, UsageError, common_options, wrong_usage
@@ -51,6 +52,7 @@ def build_parser() -> Parser:
         training,
         evaluation,
         prediction,
+        triage,
         jobs,
         workspaces,
     ):

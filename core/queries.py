@@ -31,6 +31,7 @@ _ANALYSES = {
     "comparison": "Comparison of two sets",
     "evaluation": "Evaluation of a model",
     "movement": "Map before and after",
+    "triage_plan": "Triage plan",
 }
 
 

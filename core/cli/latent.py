@@ -32,6 +32,7 @@ _KINDS = (
     "comparison",
     "evaluation",
     "movement",
+    "triage_plan",
 )
 
 

@@ -9,6 +9,9 @@ from typing import Any, ClassVar
 
 from core.learning.recipe import Recipe
 
+TRIAGE_RULES = ("risk", "cluster")
+TRIAGE_IMAGES = ("unlabelled", "test")
+
 Parameters = tuple[tuple[str, float | int | str], ...]  # of a method: (name, value)
 
 
@@ -502,6 +505,46 @@ class ImportModel(JobConfig):
     backbone: str
     classes: tuple[str, ...]
     notes: str = ""
+
+
+@dataclass(frozen=True)
+class PlanTriage(JobConfig):
+    """Say which images a model may label itself, and which go to people; nothing is changed.
+
+    Attributes:
+        model: id in the registry.
+        rule: `risk` (calibrated thresholds) or `cluster` (the paper's mixed cluster).
+        max_error: tolerated share of wrong automatic labels, in (0, 1).
+        delta: chance that the promise fails, in (0, 1).
+        of: `unlabelled` routes the images without a label; `test` those of the split test, as if
+            they had none.
+        device: `auto`, or a name that torch knows.
+        seed: of k-means.
+
+    Raises:
+        ValueError: the rule or the images are unknown, or a share lies outside (0, 1).
+    """
+
+    kind = "plan_triage"
+    title = "Plan the triage"
+    lane = "interactive"
+
+    model: str
+    rule: str = "risk"
+    max_error: float = 0.05
+    delta: float = 0.05
+    of: str = "unlabelled"
+    device: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, known in (("rule", TRIAGE_RULES), ("of", TRIAGE_IMAGES)):
+            if getattr(self, name) not in known:
+                value = getattr(self, name)
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+        for name in ("max_error", "delta"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie in (0, 1), got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ FOLDERS = {  # of the arrays of each kind of run
     "comparison": "comparisons",
     "evaluation": "evaluations",
     "movement": "movements",
+    "triage_plan": "triage_plans",
 }
 KINDS = tuple(FOLDERS)
 

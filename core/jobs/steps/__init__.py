@@ -32,6 +32,7 @@ STEPS: dict[type[JobConfig], str] = {
     configs.Predict: "core.jobs.steps.predict:run",
     configs.ExportModel: "core.jobs.steps.export_model:run",
     configs.ImportModel: "core.jobs.steps.import_model:run",
+    configs.PlanTriage: "core.jobs.steps.plan_triage:run",
     configs.CheckFiles: "core.jobs.steps.check_files:run",
     configs.ExportImages: "core.jobs.steps.export_images:run",
 }
