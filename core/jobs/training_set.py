@@ -16,8 +16,8 @@ from core.errors import OperatorError
 from core.latent.backbones import get_backbone, load_preprocessing
 from core.learning.pixels import n_bytes
 from core.state import models, runs
-from core.state.catalog import list_classes, list_images
-from core.state.knowledge import load_knowledge
+from core.state.catalog import list_classes
+from core.state.knowledge import LabelledImage, load_knowledge, load_labelled
 from core.state.workspace import Workspace
 from core.vocabulary import MULTIPLE, RESERVED_LABELS
 
@@ -88,17 +88,6 @@ class Problem:
     is_blocking: bool
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """An image that may be taken."""
-
-    id: int
-    sha256: str
-    label: str
-    split: str | None
-    excluded: bool
-
-
 def choose_training_set(workspace: Workspace, choice: Choice) -> TrainingSet:
     """The images that a training with these choices learns from now.
 
@@ -113,13 +102,9 @@ def choose_training_set(workspace: Workspace, choice: Choice) -> TrainingSet:
     """
     if len(set(choice.classes)) != len(choice.classes):
         raise ValueError(f"classes must differ, got {', '.join(choice.classes)}")
-    images = [image for image in list_images(workspace, sort="oldest") if image.condition == "ok"]
-    n_multiple = sum(image.label == MULTIPLE and image.split == "train" for image in images)
-    known = [
-        _Candidate(image.id, image.sha256, image.label, image.split, image.excluded)
-        for image in images
-        if image.label is not None and image.label not in RESERVED_LABELS
-    ]
+    labelled = load_labelled(workspace)
+    n_multiple = sum(each.label == MULTIPLE and each.split == "train" for each in labelled)
+    known = [each for each in labelled if each.label not in RESERVED_LABELS]
     anomalous = _anomalous(workspace, choice.without_anomalies)
     if choice.per_class:
         if len(choice.per_class) != len(choice.classes):
@@ -176,8 +161,8 @@ def check(workspace: Workspace, choice: Choice, chosen: TrainingSet) -> tuple[st
 
 def _training_set(
     classes: Sequence[str],
-    train: Sequence[_Candidate],
-    validation: Sequence[_Candidate],
+    train: Sequence[LabelledImage],
+    validation: Sequence[LabelledImage],
     n_anomalies: int,
     n_multiple: int,
 ) -> TrainingSet:
@@ -203,10 +188,10 @@ def _training_set(
 
 
 def _drawn(
-    usable: Sequence[_Candidate], per_class: Mapping[str, int], seed: int
-) -> list[_Candidate]:
+    usable: Sequence[LabelledImage], per_class: Mapping[str, int], seed: int
+) -> list[LabelledImage]:
     rng = np.random.default_rng(seed)
-    drawn: list[_Candidate] = []
+    drawn: list[LabelledImage] = []
     for name, n in per_class.items():
         of_class = [image for image in usable if image.label == name]
         if n > len(of_class):

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -42,6 +43,28 @@ class Knowledge:
             "splits": _digest(self.splits),
             "groups": _digest([self.shots, self.look_alikes]),
         }
+
+
+class LabelledImage(NamedTuple):
+    """What a training asks of an image; the split is its own though it be excluded."""
+
+    id: int
+    sha256: str
+    label: str
+    split: str | None
+    excluded: bool
+
+
+def load_labelled(workspace: Workspace) -> list[LabelledImage]:
+    """Every image that has a label and whose file is there, ascending by id."""
+    columns = [images.c[name] for name in LabelledImage._fields]
+    query = (
+        sa.select(*columns)
+        .where(images.c.label.is_not(None), images.c.condition == "ok")
+        .order_by(images.c.id)
+    )
+    with reading(workspace) as connection:
+        return [LabelledImage(*row) for row in connection.execute(query)]
 
 
 def load_knowledge(workspace: Workspace, image_ids: np.ndarray) -> Knowledge:
