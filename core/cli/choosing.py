@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any
 
 from core.errors import OperatorError
@@ -26,6 +28,28 @@ def add_cluster_run(parser: Any) -> None:
         "--cluster-run",
         metavar="RUN",
         help="the clustering, by its id or how it begins (default: the newest)",
+    )
+
+
+def add_model(parser: Any, *, default: str | None = None) -> None:
+    """The option that names a model; it must be given where there is no default."""
+    known = "its id, its number, newest or promoted"
+    parser.add_argument(
+        "--model",
+        default=default,
+        required=default is None,
+        metavar="MODEL",
+        help=f"{known} (default: {default})" if default else known,
+    )
+
+
+def add_device(parser: Any) -> None:
+    """The option that says where to compute."""
+    parser.add_argument(
+        "--device",
+        type=_device,
+        default="auto",
+        help="auto (a GPU where there is one), cpu, mps, cuda or cuda:N",
     )
 
 
@@ -67,3 +91,9 @@ def embedding_below(workspace: Workspace, clustering: Run) -> Run:
 def shown(value: float | None) -> str:
     """A measure as people read it."""
     return "not defined" if value is None else f"{value:.3f}"
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
+        raise ArgumentTypeError(f"must be auto, cpu, mps, cuda or cuda:N, got {text!r}")
+    return text

@@ -7,8 +7,8 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from core.cli.latent import device_name
-from core.cli.parser import Commands, Parser, a_path, add_command, whole_number
+from core.cli.choosing import add_device, add_model
+from core.cli.parser import Commands, a_path, add_command, whole_number
 from core.cli.session import Answer, Session, table
 from core.errors import OperatorError
 from core.jobs.configs import EvaluateModel, ExplainImage
@@ -22,13 +22,8 @@ def add_commands(commands: Commands) -> None:
     evaluate = add_command(
         commands, "evaluate", evaluate_model, summary="measure what a model gets right, and more"
     )
-    _add_model(evaluate)
-    evaluate.add_argument(
-        "--device",
-        type=device_name,
-        default="auto",
-        help="auto (a GPU where there is one), cpu, mps, cuda or cuda:N",
-    )
+    add_model(evaluate)
+    add_device(evaluate)
     evaluate.add_argument("--seed", type=whole_number(0), default=0, help="default: 0")
 
     explain = add_command(
@@ -37,7 +32,7 @@ def add_commands(commands: Commands) -> None:
     explain.add_argument(
         "image", metavar="IMAGE", help="its number, or its name where only one has it"
     )
-    _add_model(explain)
+    add_model(explain)
     explain.add_argument("--label", default="", help="the class to explain (default: the given)")
     explain.add_argument(
         "--out", type=a_path, metavar="FILE", help="a PNG to write (default: kept in the workspace)"
@@ -80,15 +75,6 @@ def explain_image(session: Session, asked: Namespace) -> Answer:
             ) from error
     result["file"] = str(asked.out or kept)
     return Answer(result, f"{result['file']}: where {model.id} sees {result['label']}.")
-
-
-def _add_model(parser: Parser) -> None:
-    parser.add_argument(
-        "--model",
-        required=True,
-        metavar="ID",
-        help="id or number of a model, `promoted` or `newest`",
-    )
 
 
 def _image_id(workspace: Workspace, named: str) -> int:

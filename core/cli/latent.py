@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli.choosing import add_embedding, chosen_run, shown
+from core.cli.choosing import add_device, add_embedding, chosen_run, shown
 from core.cli.parser import Commands, Parser, add_command, whole_number, wrong_usage
 from core.cli.session import Answer, Session, table
 from core.jobs.configs import EmbedImages, ProjectEmbedding
@@ -50,12 +49,7 @@ def add_commands(commands: Commands) -> None:
         metavar="FILE",
         help="a state dict of your own for this backbone (default: the first that is found)",
     )
-    embed.add_argument(
-        "--device",
-        type=device_name,
-        default="auto",
-        help="auto (a GPU where there is one), cpu, mps, cuda or cuda:N",
-    )
+    add_device(embed)
 
     project = add_command(
         commands, "project", project_embedding, summary="lay an embedding out on a plane"
@@ -153,10 +147,3 @@ def _add_parameters(parser: Parser) -> None:
             metavar=None if parameter.choices else "N",
             help=f"{parameter.explanation} Defaults: {defaults}.",
         )
-
-
-def device_name(text: str) -> str:
-    """A type for argparse: where to compute."""
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
-        raise ArgumentTypeError(f"must be auto, cpu, mps, cuda or cuda:N, got {text!r}")
-    return text

@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from core.cli.latent import device_name
+from core.cli.choosing import add_device, add_model
 from core.cli.parser import Commands, add_command, wrong_usage
 from core.cli.session import Answer, Session, table
 from core.cli.training import add_recipe, names, recipe_values
@@ -34,18 +34,8 @@ def add_commands(commands: Commands) -> None:
         commands, "predict", predict_images, summary="say what a model makes of image files"
     )
     predict.add_argument("paths", nargs="+", metavar="PATH", help="image files, or folders of them")
-    predict.add_argument(
-        "--model",
-        default="promoted",
-        metavar="MODEL",
-        help="its id, its number, newest or promoted (default: promoted)",
-    )
-    predict.add_argument(
-        "--device",
-        type=device_name,
-        default="auto",
-        help="auto (a GPU where there is one), cpu, mps, cuda or cuda:N",
-    )
+    add_model(predict, default="promoted")
+    add_device(predict)
 
 
 def compare_backbones(session: Session, asked: Namespace) -> Answer:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from core.cli.latent import device_name
+from core.cli.choosing import add_device
 from core.cli.parser import (
     Commands,
     Handler,
@@ -150,12 +150,7 @@ def add_recipe(parser: Parser, *, with_backbone: bool = True) -> None:
         action="store_true",
         help="leave the images out of training that `anomalies` has found",
     )
-    images.add_argument(
-        "--device",
-        type=device_name,
-        default="auto",
-        help="auto (a GPU where there is one), cpu, mps, cuda or cuda:N",
-    )
+    add_device(images)
 
 
 def recipe_values(workspace: Workspace, asked: Namespace) -> dict[str, Any]:

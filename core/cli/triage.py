@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError, Namespace
 from collections.abc import Mapping
 from typing import Any
 
-from core.cli.latent import device_name
+from core.cli.choosing import add_device, add_model
 from core.cli.parser import Commands, add_command, whole_number
 from core.cli.session import Answer, Session
 from core.jobs.configs import TRIAGE_IMAGES, TRIAGE_RULES, PlanTriage
@@ -19,12 +19,7 @@ def add_commands(commands: Commands) -> None:
     )
     verbs = group.add_subparsers(metavar="VERB", required=True)
     plan = add_command(verbs, "plan", plan_triage, summary="say who would label what, at what risk")
-    plan.add_argument(
-        "--model",
-        default="promoted",
-        metavar="MODEL",
-        help="its id, its number, newest or promoted (default: promoted)",
-    )
+    add_model(plan, default="promoted")
     plan.add_argument(
         "--rule",
         choices=TRIAGE_RULES,
@@ -53,12 +48,7 @@ def add_commands(commands: Commands) -> None:
         help="the images without a label, or those of the split test as if they had none "
         "(default: unlabelled)",
     )
-    plan.add_argument(
-        "--device",
-        type=device_name,
-        default="auto",
-        help="auto (a GPU where there is one), cpu, mps, cuda or cuda:N",
-    )
+    add_device(plan)
     plan.add_argument("--seed", type=whole_number(0), default=0, help="default: 0")
 
 
