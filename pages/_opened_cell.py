@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from pages._shared import clicked
+
 CELL = "cell"  # in the address
 _VISITS = "evaluation.visits"
 
@@ -57,10 +59,6 @@ def chart_key(name: str) -> str:
 
 def open_clicked(key: str) -> None:
     """Open what the clicked point of a chart carries; for use as a callback."""
-    try:
-        points = st.session_state[key].selection.points
-        found = decode(points[0]["customdata"])
-    except (AttributeError, IndexError, KeyError, TypeError):
-        return  # no point of ours
+    found = decode(clicked(key))
     if found:
         open_cell(found)

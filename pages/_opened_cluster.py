@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from pages._shared import clicked
+
 _PARAMETER = "shown"
 _VISITS = "clusters_and_anomalies.visits"
 
@@ -72,10 +74,6 @@ def chart_key(name: str) -> str:
 
 def open_clicked(key: str) -> None:
     """Open what the clicked point of a chart carries; for use as a callback."""
-    try:
-        points = st.session_state[key].selection.points
-        found = decode(points[0]["customdata"])
-    except (AttributeError, IndexError, KeyError, TypeError):
-        return  # no point of ours
+    found = decode(clicked(key))
     if found:
         open_images(found)

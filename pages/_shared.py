@@ -108,6 +108,14 @@ def go_to(page: str, workspace: Workspace, **query: str) -> None:
     st.switch_page(PROJECT_ROOT / "pages" / page, query_params={"ws": workspace.uid, **query})
 
 
+def clicked(chart_key: str) -> object:
+    """What the clicked point of a chart carries, in a callback; None where it carries nothing."""
+    try:
+        return st.session_state[chart_key].selection.points[0]["customdata"]
+    except (AttributeError, IndexError, KeyError, TypeError):
+        return None
+
+
 def forget_view() -> None:
     """Drop what was chosen for one workspace before another is shown."""
     pages = (

@@ -291,6 +291,17 @@ def decode_into(
     pixels[:] = np.asarray(image.resize(size, resample))
 
 
+def decode_image(source: Path, preprocessing: Preprocessing, *, max_pixels: int) -> np.ndarray:
+    """The whole image at the network's size: uint8 (size, size, 3).
+
+    Raises:
+        ImageRejected: the file is no readable image.
+    """
+    pixels = np.empty((preprocessing.size_px, preprocessing.size_px, 3), np.uint8)
+    decode_into(pixels, source, preprocessing, max_pixels=max_pixels)
+    return pixels
+
+
 def choose_device(asked: str = "auto") -> str:
     """The device asked for, or with `auto` the fastest kind of processor that torch finds here.
 

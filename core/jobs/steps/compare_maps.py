@@ -76,16 +76,16 @@ def _embedding_before(context: JobContext, model: Model) -> Run:
             context, models.get_model(workspace, model.start_from), device="auto"
         )
     asked = EmbedImages(backbone=model.backbone, weights=model.config.get("weights", ""))
-    embedded = embed_images.run(context, asked)
+    embedding, told = embed_images.embed(context, asked, context.report)
     began_with = model.result.get("weights", {}).get("sha256")
-    if began_with and embedded["weights"]["sha256"] != began_with:
+    if began_with and told["weights"]["sha256"] != began_with:
         raise OperatorError(
             f"The weights that {model.id} began with are no longer here.",
-            f"Others stand in their place (sha256 {embedded['weights']['sha256'][:16]}, not "
+            f"Others stand in their place (sha256 {told['weights']['sha256'][:16]}, not "
             f"{began_with[:16]}).",
             "Put the file back into the workspace's folder weights.",
         )
-    return runs.get_run(workspace, embedded["run"])
+    return embedding
 
 
 def _projection(context: JobContext, embedding: Run, config: CompareMaps) -> Run:

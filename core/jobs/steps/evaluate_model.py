@@ -71,7 +71,7 @@ def embedding_by_model(context: JobContext, model: Model, *, device: str) -> Run
         OperatorError: no image can be read, or the weights do not fit.
     """
     asked = EmbedImages(backbone=model.backbone, device=device, model=model.id)
-    return runs.get_run(context.workspace, embed_images.run(context, asked)["run"])
+    return embed_images.embed(context, asked, context.report)[0]
 
 
 def evaluated(

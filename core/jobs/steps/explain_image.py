@@ -89,7 +89,7 @@ def _pixels(workspace: Workspace, image: Image, preprocessing: Preprocessing) ->
     Raises:
         OperatorError: its file is gone, changed or damaged.
     """
-    from core.latent.embedding import decode_into
+    from core.latent.embedding import decode_image
 
     conditions = catalog.check_files(workspace, catalog.ImageFilter(ids=(image.id,)))
     condition = conditions.get(image.id, image.condition)
@@ -98,17 +98,11 @@ def _pixels(workspace: Workspace, image: Image, preprocessing: Preprocessing) ->
             f"The file of {image.name} is {condition}.",
             next_step="Put it back, then check the files on the page Dataset.",
         )
-    pixels = np.empty((preprocessing.size_px, preprocessing.size_px, 3), np.uint8)
+    path = catalog.image_path(workspace, image)
     try:
-        decode_into(
-            pixels,
-            catalog.image_path(workspace, image),
-            preprocessing,
-            max_pixels=load_settings().max_image_pixels,
-        )
+        return decode_image(path, preprocessing, max_pixels=load_settings().max_image_pixels)
     except ImageRejected as error:
         raise OperatorError(f"{image.name} cannot be read.", error.reason) from error
-    return pixels
 
 
 def _predicted(network: nn.Module, pixels: np.ndarray, preprocessing: Preprocessing) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -69,23 +70,15 @@ def run(context: JobContext, config: ExportModel) -> Mapping[str, Any]:
 
 def _samples(workspace: Workspace, preprocessing: Preprocessing) -> np.ndarray:
     """Some images of the workspace as the network takes them; noise where there are none."""
-    from core.latent.embedding import decode_into
+    from core.latent.embedding import decode_image
 
-    size = preprocessing.size_px
+    size, max_pixels = preprocessing.size_px, load_settings().max_image_pixels
     found: list[np.ndarray] = []
     chosen = ImageFilter(condition="ok")
     for image in catalog.list_images(workspace, chosen, sort="oldest", limit=4 * _N_SAMPLES):
-        pixels = np.empty((size, size, 3), np.uint8)
-        try:
-            decode_into(
-                pixels,
-                catalog.image_path(workspace, image),
-                preprocessing,
-                max_pixels=load_settings().max_image_pixels,
-            )
-        except ImageRejected:
-            continue
-        found.append(pixels)
+        path = catalog.image_path(workspace, image)
+        with suppress(ImageRejected):
+            found.append(decode_image(path, preprocessing, max_pixels=max_pixels))
         if len(found) == _N_SAMPLES:
             break
     if not found:

@@ -9,8 +9,13 @@ import numpy as np
 
 from core.jobs.configs import ForecastTraining
 from core.jobs.context import JobContext
-from core.jobs.steps.embed_images import find_weights, told_weights
-from core.jobs.steps.training import kept_for_resuming, prepare, settle
+from core.jobs.steps.embed_images import told_weights
+from core.jobs.steps.training import (
+    kept_for_resuming,
+    prepare,
+    settle,
+    starting_weights,
+)
 from core.jobs.training_set import TrainingSet
 from core.latent.backbones import get_backbone, load_preprocessing
 from core.learning.pixels import n_bytes
@@ -35,9 +40,7 @@ def _forecast(context: JobContext, config: ForecastTraining) -> Mapping[str, Any
 
     context.report(0.0, "Choosing images")
     config, chosen, warnings = settle(context.workspace, config)
-    weights = find_weights(
-        context.workspace, config.backbone, file=config.weights, model=config.start_from
-    )
+    weights = starting_weights(context.workspace, config)
     folder = context.folder / "training"
     folder.mkdir(exist_ok=True)
     sample = _sample(chosen, config.seed)

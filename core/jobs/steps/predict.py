@@ -27,6 +27,7 @@ from core.settings import load_settings
 from core.state import catalog, model_roles, models, runs
 from core.state.catalog import ImageFilter
 from core.state.models import Model
+from core.state.runs import Run
 from core.state.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -60,13 +61,16 @@ def run(context: JobContext, config: Predict) -> Mapping[str, Any]:
     features = np.concatenate([chunk.features for chunk in chunks])
     rows = np.concatenate([chunk.indices for chunk in chunks])
     known_ids = runs.load_array(workspace, embedding, "image_ids")
-    predictions = _predictions(workspace, model, features, known_ids, embedding)
+    temperature = temperature_of(workspace, model)
+    predictions = _predictions(
+        workspace, model, features, known_ids, embedding, temperature=temperature
+    )
     return {
         "model": model.id,
         "n_predicted": len(predictions),
         "predictions": _told(workspace, predictions, [files[row] for row in rows], known_ids),
         "rejected": rejected,
-        "temperature": temperature_of(workspace, model),
+        "temperature": temperature,
     }
 
 
@@ -80,7 +84,13 @@ def temperature_of(workspace: Workspace, model: Model) -> float:
 
 
 def _predictions(
-    workspace: Workspace, model: Model, features: np.ndarray, known_ids: np.ndarray, embedding: Any
+    workspace: Workspace,
+    model: Model,
+    features: np.ndarray,
+    known_ids: np.ndarray,
+    embedding: Run,
+    *,
+    temperature: float,
 ) -> list[Prediction]:
     from core.learning.networks import load_head
     from core.learning.prediction import predict_features
@@ -96,7 +106,7 @@ def _predictions(
         features,
         load_head(models.weights_path(workspace, model.id), get_backbone(model.backbone)),
         model.classes,
-        temperature=temperature_of(workspace, model),
+        temperature=temperature,
         known=np.asarray(vectors[rows]),
         is_trained=is_trained[rows],
     )

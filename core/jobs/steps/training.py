@@ -96,6 +96,17 @@ def settle(workspace: Workspace, config: Asked) -> tuple[Asked, TrainingSet, tup
     return config, chosen, check(workspace, config, chosen)
 
 
+def starting_weights(workspace: Workspace, config: TrainingJob) -> ResolvedWeights:
+    """What the network begins with.
+
+    Raises:
+        OperatorError: the model or the file is gone, or does not fit.
+    """
+    return embed_images.find_weights(
+        workspace, config.backbone, file=config.weights, model=config.start_from
+    )
+
+
 def train_model(
     context: JobContext,
     config: FineTune | CompareBackbones,
@@ -120,9 +131,7 @@ def train_model(
     workspace = context.workspace
     report(0.0, "Choosing images")
     config, chosen, warnings = settle(workspace, config)
-    weights = embed_images.find_weights(
-        workspace, config.backbone, file=config.weights, model=config.start_from
-    )
+    weights = starting_weights(workspace, config)
     question = _question(config, chosen, weights)
     checkpoints = folder / "checkpoints"
     folder.mkdir(exist_ok=True)
