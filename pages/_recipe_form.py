@@ -24,7 +24,12 @@ def choose_network() -> tuple[str, str]:
         format_func=titles.__getitem__,
         key=f"{_KEY}.backbone",
     )
-    mode = st.segmented_control(
+    return backbone, choose_layers()
+
+
+def choose_layers() -> str:
+    """Which layers are trained: a mode."""
+    mode: str = st.segmented_control(
         "Trained layers",
         list(MODES),
         default=PAPER.mode,
@@ -33,7 +38,7 @@ def choose_network() -> tuple[str, str]:
         key=f"{_KEY}.mode",
     )
     st.caption(f"Trains {MODES[mode]}.")
-    return backbone, mode
+    return mode
 
 
 def choose_recipe(backbone: str, mode: str) -> Recipe:

@@ -42,7 +42,7 @@ def show_training_form(workspace: Workspace) -> None:
     with images:
         st.markdown("##### 2 · Images")
         seed = int(st.session_state.get(f"{_KEY}.seed", 0))
-        chosen, found = _choose_images(workspace, seed=seed)
+        chosen, found = choose_images(workspace, seed=seed)
     st.markdown("##### 3 · Recipe")
     recipe = choose_recipe(backbone, mode)
     st.markdown("##### 4 · Start")
@@ -62,7 +62,7 @@ def _choose_start(workspace: Workspace, backbone: str) -> Mapping[str, str]:
     return options[picked]
 
 
-def _choose_images(workspace: Workspace, *, seed: int) -> tuple[ChosenImages, TrainingSet | None]:
+def choose_images(workspace: Workspace, *, seed: int) -> tuple[ChosenImages, TrainingSet | None]:
     """Classes, numbers of images and what is left out, and the images that this means now."""
     names = [name for name in catalog.list_classes(workspace) if name not in RESERVED_LABELS]
     classes = st.multiselect(
@@ -164,7 +164,7 @@ def _start(workspace: Workspace, values: Mapping[str, Any], found: TrainingSet |
     forecast, training = ForecastTraining(**values), FineTune(**values, notes=notes or "")
     problems = [] if found is None else find_problems(workspace, training, found)
     for problem in problems:
-        _show_problem(problem)
+        show_problem(problem)
     _show_forecast(workspace, forecast, said=[_text_of(problem) for problem in problems])
     cannot = found is None or any(problem.is_blocking for problem in problems)
     with st.container(horizontal=True):
@@ -189,7 +189,8 @@ def _start(workspace: Workspace, values: Mapping[str, Any], found: TrainingSet |
             st.rerun()
 
 
-def _show_problem(problem: Problem) -> None:
+def show_problem(problem: Problem) -> None:
+    """What stands against a training, and what to do about it."""
     show = st.error if problem.is_blocking else st.warning
     icon = ":material/block:" if problem.is_blocking else ":material/warning:"
     text = f"**{plain(problem.title)}** {plain(problem.detail)}"

@@ -7,6 +7,7 @@ from core.state import catalog
 from core.state.workspace import Workspace
 from pages._model_comparison import show_comparison
 from pages._models import show_models
+from pages._network_comparison import show_networks
 from pages._shared import (
     current_workspace,
     next_step,
@@ -26,7 +27,12 @@ def show_training(workspace: Workspace) -> None:
     show_training_form(workspace)
 
 
-VIEWS = {"Train": show_training, "Models": show_models, "Compare": show_comparison}
+VIEWS = {
+    "Train": show_training,
+    "Models": show_models,
+    "Compare": show_comparison,
+    "Networks": show_networks,
+}
 
 workspace = current_workspace()
 page_header(

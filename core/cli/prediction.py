@@ -12,8 +12,7 @@ from core.cli.session import Answer, Session, table
 from core.cli.training import add_recipe, names, recipe_values
 from core.jobs.configs import CompareBackbones, Predict
 from core.latent.backbones import BACKBONES, get_backbone
-
-_PAPERS = "resnet50,mobilenet_v2,vgg16,resnet34"  # of Table 2
+from core.learning.recipe import PAPERS_BACKBONES
 
 
 def add_commands(commands: Commands) -> None:
@@ -24,9 +23,9 @@ def add_commands(commands: Commands) -> None:
     compare.add_argument(
         "--backbones",
         type=names,
-        default=tuple(_PAPERS.split(",")),
+        default=PAPERS_BACKBONES,
         metavar="A,B,C",
-        help=f"of {', '.join(BACKBONES)} (default: the paper's, {_PAPERS})",
+        help=f"of {', '.join(BACKBONES)} (default: the paper's, {','.join(PAPERS_BACKBONES)})",
     )
     add_recipe(compare, with_backbone=False)
 

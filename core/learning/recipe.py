@@ -107,3 +107,4 @@ class Recipe:
 
 
 PAPER = Recipe()
+PAPERS_BACKBONES = ("resnet50", "mobilenet_v2", "vgg16", "resnet34")  # of Table 2

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.analysis.models import describe_model
 from core.jobs.configs import (
+    CompareBackbones,
     ExportModel,
     FindAnomalies,
     FineTune,
@@ -18,8 +19,9 @@ from core.jobs.configs import (
     from_json,
 )
 from core.jobs.training_progress import TrainingProgress, save_progress
+from core.learning.evaluation import Estimate
 from core.learning.fine_tuning import Epoch
-from core.learning.recipe import PAPER
+from core.learning.recipe import PAPER, PAPERS_BACKBONES
 from core.settings import PROJECT_ROOT
 from core.state import catalog, job_rows, labels, models, own_weights, runs
 from core.state.catalog import ImageFilter
@@ -375,6 +377,59 @@ def test_two_models_are_compared_by_what_differs(open_page: OpenPage, split: Wor
     assert shown == {"classes": "dirt, scratch"}
     checked(at.toggle(key=f"{PAGE}.compare.all").set_value(True).run())
     assert len(at.dataframe[0].value) > 10
+
+
+def test_networks_are_compared_under_the_recipe_that_was_chosen(
+    open_page: OpenPage, split: Workspace
+) -> None:
+    at = open_page(PAGE, fine_tuning__view="Networks")
+    assert at.multiselect(key=f"{PAGE}.networks.backbones").value == list(PAPERS_BACKBONES)
+    at.multiselect(key=f"{PAGE}.networks.backbones").set_value(["resnet18", "swin_t"])
+    at.number_input(key=f"{PAGE}.epochs").set_value(7)
+    checked(at.run())
+    click(at, f"{PAGE}.networks.start")
+    (asked,) = submitted(split, CompareBackbones)
+    assert (asked.backbones, asked.epochs, asked.mode) == (("resnet18", "swin_t"), 7, "full")
+
+
+def test_without_a_network_nothing_is_compared(open_page: OpenPage, split: Workspace) -> None:
+    at = open_page(PAGE, fine_tuning__view="Networks")
+    checked(at.multiselect(key=f"{PAGE}.networks.backbones").set_value([]).run())
+    assert at.button(key=f"{PAGE}.networks.start").disabled
+
+
+def test_a_comparison_shows_a_row_a_network_and_its_chart(
+    open_page: OpenPage, split: Workspace
+) -> None:
+    config = CompareBackbones(backbones=("resnet18", "vgg16"))
+    job = job_rows.add_job(
+        split, kind=config.kind, lane=config.lane, config=asdict(config), actor="Ben"
+    )
+    rows = [network("ResNet-18", 0.9, notice="Random"), network("VGG16", 0.8, notice="Random")]
+    result = {"rows": rows, "epochs": 3, "n_validation": 20}
+    job_rows.finish(split, job_rows.claim(split, job.id, OWNER), "succeeded", result=result)
+    at = open_page(PAGE, fine_tuning__view="Networks")
+    (table,) = (each for each in at.dataframe if "network" in each.value)
+    assert table.value["network"].tolist() == ["ResNet-18", "VGG16"]
+    assert table.value["accuracy"].tolist() == [0.9, 0.8]
+    assert "n = 20" in table.value["95 % interval"][0]
+    assert [warning.value for warning in at.warning] == ["Random"]
+    assert "3 epochs" in texts(at)
+
+
+def network(title: str, accuracy: float, *, notice: str) -> dict[str, object]:
+    return {
+        "title": title,
+        "model": "resnet18-1",
+        "accuracy": accuracy,
+        "accuracy_interval": asdict(Estimate(accuracy, accuracy - 0.1, accuracy + 0.05, 20)),
+        "epoch_seconds": 2.0,
+        "n_parameters": 11_000_000,
+        "silhouette": None,
+        "ari": 0.5,
+        "weights": "random",
+        "notice": notice,
+    }
 
 
 @pytest.mark.parametrize("email", [OPERATOR, SCIENTIST])
