@@ -10,10 +10,8 @@ with no further correction.
 
 Where the search begins depends on how many images a threshold accepts, never on their labels: at
 the strictest one that could bear two wrong images, so that one bad label does not end it, if half
-of the images are enough for that; else at one that could bear one, or none. Among 300 images of
-X-SDD with a tenth of unknown classes that labels 60 % at a promise of 5 % and 35 % at one of 3 %,
-by a probe on frozen features; beginning always with two to bear 60 % and 3 %, always with none
-55 % and 35 %; dividing `delta` among the thresholds instead at most 47 % and 14 %.
+of the images are enough for that; else at one that could bear one, or none. What it labels on real
+images, `tests/benchmarks/bench_triage.py` tells.
 
 The promise is about images drawn like the calibration images. It lapses when the images change.
 
