@@ -10,6 +10,7 @@ import numpy as np
 from core.jobs.configs import ForecastTraining
 from core.jobs.context import JobContext
 from core.jobs.steps.embed_images import told_weights
+from core.jobs.steps.recording import part
 from core.jobs.steps.training import (
     kept_for_resuming,
     prepare,
@@ -20,7 +21,7 @@ from core.jobs.training_set import TrainingSet
 from core.latent.backbones import get_backbone, load_preprocessing
 from core.learning.pixels import n_bytes
 
-_MOST_IMAGES = 48
+_FEW_IMAGES = 48
 _MOST_VALIDATION = 16
 
 
@@ -43,9 +44,11 @@ def _forecast(context: JobContext, config: ForecastTraining) -> Mapping[str, Any
     weights = starting_weights(context.workspace, config)
     folder = context.folder / "training"
     folder.mkdir(exist_ok=True)
-    sample = _sample(chosen, config.seed)
+    sample = _sample(chosen, max(_FEW_IMAGES, config.batch_size), config.seed)
     context.report(0.1, "Measuring how images are prepared")
-    prepared = prepare(context, config, sample, weights, lambda *_: None, folder=folder)
+    prepared = prepare(
+        context, config, sample, weights, part(context.report, 0.1, 0.5), folder=folder
+    )
     began = time.perf_counter()
     context.report(0.5, "Measuring a few steps")
     pace = measure_pace(
@@ -89,10 +92,10 @@ def _forecast(context: JobContext, config: ForecastTraining) -> Mapping[str, Any
     }
 
 
-def _sample(chosen: TrainingSet, seed: int) -> TrainingSet:
-    """A few of the images, drawn with the seed."""
+def _sample(chosen: TrainingSet, n_train: int, seed: int) -> TrainingSet:
+    """Some of the images, drawn with the seed: for a whole batch at least."""
     rng = np.random.default_rng(seed)
-    train = np.sort(rng.permutation(len(chosen.train_ids))[:_MOST_IMAGES])
+    train = np.sort(rng.permutation(len(chosen.train_ids))[:n_train])
     validation = np.sort(rng.permutation(len(chosen.validation_ids))[:_MOST_VALIDATION])
     return replace(
         chosen,

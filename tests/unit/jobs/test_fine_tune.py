@@ -15,6 +15,7 @@ from core.errors import OperatorError
 from core.jobs import queue
 from core.jobs.configs import CompareBackbones, FineTune, ForecastTraining
 from core.jobs.context import job_folder
+from core.jobs.steps import forecast_training
 from core.jobs.training_progress import load_progress
 from core.jobs.training_set import choose_training_set, find_problems
 from core.state import catalog, job_rows, labels, models
@@ -274,6 +275,14 @@ def test_a_forecast_says_what_it_would_take_and_leaves_no_model(shop: Workspace)
     assert (job.result["n_train"], job.result["caches"]) == (12, False)
     assert any("computed anew" in note for note in job.result["notes"])
     assert models.list_models(shop) == []
+
+
+def test_a_forecast_measures_whole_batches_however_large(shop: Workspace) -> None:
+    chosen = choose_training_set(shop, QUICK)
+    for n_train in (5, 12):
+        sample = forecast_training._sample(chosen, n_train, 0)
+        assert len(sample.train_ids) == len(sample.train_targets) == n_train
+        assert set(sample.train_ids.tolist()) <= set(chosen.train_ids.tolist())
 
 
 def test_backbones_are_compared_under_one_recipe(shop: Workspace) -> None:
