@@ -3,8 +3,9 @@
 from core.errors import OperatorError
 from core.images.grouping import joined_groups
 from core.images.splits import split_off_calibration as draw_calibration
-from core.state import intake, labels, near_duplicates
-from core.state.labels import Batch
+from core.state import applications, decisions, intake, labels, near_duplicates
+from core.state.change_log import Batch
+from core.state.labels import Undone
 from core.state.workspace import Workspace
 from core.vocabulary import SPLITS
 
@@ -44,6 +45,22 @@ def split_off_calibration(
             "Import more images, or move some to validation first.",
         )
     return labels.set_split(workspace, moved, "calibration", actor=actor)
+
+
+def undo(workspace: Workspace, batch_id: int, *, actor: str) -> Undone:
+    """Take a change back with all that belongs to it: its labels, its decisions, its checks.
+
+    Raises:
+        OperatorError: there is no such change, or it has been undone already.
+    """
+    batch = labels.find_batch(workspace, batch_id)
+    if batch.action == "auto_label":
+        done = applications.revert_batch(workspace, batch.id, actor=actor)
+        return Undone(batch.id, done.n_restored, done.n_kept)
+    if batch.action == "decide":
+        decisions.take_back_label(workspace, batch.id, actor=actor)
+        return Undone(batch.id, batch.n_changes, 0)
+    return labels.undo(workspace, batch.id, actor=actor)
 
 
 def unite_look_alikes(workspace: Workspace, *, actor: str) -> Batch:

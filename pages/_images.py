@@ -10,7 +10,7 @@ import streamlit as st
 from core.palette import SPLIT_COLOURS, UNKNOWN_COLOUR, class_colour
 from core.state import catalog, labels
 from core.state.catalog import Image, ImageFilter
-from core.state.labels import Batch
+from core.state.change_log import Batch
 from core.state.workspace import Workspace
 from core.vocabulary import RESERVED_LABELS, SPLITS
 from pages._gallery import Badge, GalleryItem, GallerySelection, gallery

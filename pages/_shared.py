@@ -7,15 +7,16 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from core import actions
 from core.errors import OperatorError
 from core.jobs import queue
 from core.jobs.configs import JobConfig
 from core.jobs.steps import title as job_title
 from core.routes import PREFIX
 from core.settings import PROJECT_ROOT, load_settings
-from core.state import job_rows, labels
+from core.state import job_rows
+from core.state.change_log import Batch
 from core.state.job_rows import Job
-from core.state.labels import Batch
 from core.state.workspace import Workspace, list_workspaces, open_workspace
 from pages._access import Person, clean_person, current_person, login_is_configured, name_cookie
 from pages._access import require as require_role
@@ -326,7 +327,7 @@ def _undo(workspace: Workspace, batch_id: int) -> None:
 def undo_change(workspace: Workspace, batch_id: int) -> None:
     """Take a change back and say what became of it."""
     try:
-        done = labels.undo(workspace, batch_id, actor=require_role("operator").name)
+        done = actions.undo(workspace, batch_id, actor=require_role("operator").name)
     except OperatorError as error:
         st.toast(plain(str(error)), icon=":material/error:")
         return

@@ -7,8 +7,8 @@ from core.errors import OperatorError
 from core.jobs import queue
 from core.jobs.steps import title as job_title
 from core.state import job_rows, labels
+from core.state.change_log import Batch
 from core.state.job_rows import Job
-from core.state.labels import Batch
 from core.state.workspace import Workspace
 from pages._shared import (
     acting,
@@ -35,6 +35,8 @@ _ACTIONS = {
     "split": "Moved to {split}",
     "exclude": "Excluded from training",
     "include": "Taken into training again",
+    "auto_label": "{model} labelled automatically, by plan {plan}",
+    "decide": "Decided in triage: {label}",
     "enqueue": "Sent to triage",
     "withdraw": "Withdrawn from triage",
     "undo": "Undid change {undoes}",

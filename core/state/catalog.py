@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from core.errors import OperatorError
 from core.state.clock import now
 from core.state.database import insert_new, is_one_of, reading, writing
+from core.state.queue_rows import is_open
 from core.state.schema import (
     attributes,
     changes,
@@ -183,7 +184,7 @@ def image_ids(workspace: Workspace, chosen: ImageFilter = ImageFilter()) -> np.n
 
 def summarise(workspace: Workspace) -> Summary:
     """The counts behind the charts, in two queries."""
-    pending = sa.select(sa.func.count()).where(queue.c.state == "pending").scalar_subquery()
+    pending = sa.select(sa.func.count()).where(is_open()).scalar_subquery()
     totals = sa.select(
         sa.func.count(),
         sa.func.count(images.c.label),
@@ -314,11 +315,7 @@ def add_classes(connection: sa.Connection, names: Iterable[str]) -> None:
 
 
 def _is_queued() -> sa.ColumnElement[bool]:
-    return (
-        sa.exists()
-        .where(queue.c.image_id == images.c.id, queue.c.state == "pending")
-        .correlate(images)
-    )
+    return sa.exists().where(queue.c.image_id == images.c.id, is_open()).correlate(images)
 
 
 def _matches(column: sa.ColumnElement, values: Sequence[str | None]) -> sa.ColumnElement[bool]:
@@ -376,7 +373,7 @@ def _column_query(connection: sa.Connection, name: str) -> sa.Select:
     if name in ("label", "split", "label_origin", "excluded", "condition"):
         return sa.select(images.c.id, images.c[name])
     if name == "queued":
-        return sa.select(queue.c.image_id, sa.true()).where(queue.c.state == "pending")
+        return sa.select(queue.c.image_id, sa.true()).where(is_open())
     if name in QUALITY_MEASURES:
         return sa.select(quality.c.image_id, quality.c[name])
     if name.startswith("attribute:"):

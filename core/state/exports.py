@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from core.state.database import is_one_of, reading
+from core.state.queue_rows import is_open
 from core.state.schema import images, queue
 from core.state.workspace import Workspace
 
@@ -20,7 +21,7 @@ def list_queue_reasons(workspace: Workspace, ids: tuple[int, ...]) -> dict[int, 
     """Why these images wait in the queue, by image id; those that do not are left out."""
     with reading(workspace) as connection:
         query = sa.select(queue.c.image_id, queue.c.reason).where(
-            queue.c.state == "pending", is_one_of(connection, queue.c.image_id, ids)
+            is_open(), is_one_of(connection, queue.c.image_id, ids)
         )
         return dict(connection.execute(query).all())
 

@@ -15,6 +15,7 @@ from core.annotations import Box, Crop, Decision
 from core.state.catalog import add_classes
 from core.state.clock import now
 from core.state.database import is_one_of, reading, writing
+from core.state.queue_rows import NewItem, add_items
 from core.state.schema import (
     attributes,
     batches,
@@ -25,7 +26,6 @@ from core.state.schema import (
     imports,
     near_duplicates,
     quality,
-    queue,
     rejections,
     sources,
 )
@@ -321,21 +321,8 @@ def _insert_decisions(
             )
             old, old_origin = decision.label, new_origin
     _insert(connection, changes, rows)
-    _insert(
-        connection,
-        queue,
-        [
-            {
-                "image_id": ids[image.sha256],
-                "reason": image.queued,
-                "state": "pending",
-                "added_at": now(),
-                "added_by": "import",
-            }
-            for image in new
-            if image.queued
-        ],
-    )
+    waiting = [NewItem(ids[image.sha256], image.queued) for image in new if image.queued]
+    add_items(connection, waiting, actor="import")
 
 
 def _batch_of(connection: sa.Connection, import_id: int, actor: str, *, n_more: int) -> int:

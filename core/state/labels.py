@@ -7,31 +7,31 @@ later change, unless that has been undone itself.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
 from core.errors import OperatorError
 from core.state.catalog import add_classes
-from core.state.clock import now
+from core.state.change_log import (
+    Batch,
+    append_changes,
+    apply_change,
+    as_text,
+    batch_query,
+    close_batch,
+    get_batch,
+    lock_images,
+    open_batch,
+    restore_batch,
+)
 from core.state.database import is_one_of, reading, writing
+from core.state.queue_rows import NewItem, add_items, is_open, withdraw_items
 from core.state.schema import batches, changes, images, queue
 from core.state.workspace import Workspace
 from core.vocabulary import SPLITS, clean_label
 
-
-@dataclass(frozen=True)
-class Batch:
-    """One action; `undone_by` names the batch that took it back, if one did."""
-
-    id: int
-    at: str
-    actor: str
-    action: str
-    detail: Mapping[str, Any]
-    n_changes: int
-    undoes: int | None
-    undone_by: int | None
+# What else has to be taken back with the labels is known elsewhere: see `core.actions.undo`.
+WITH_MORE = {"decide": "a decision in triage", "auto_label": "applying a plan of the triage"}
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def relabel(
     with writing(workspace) as connection:
         if label:
             add_classes(connection, [label])
-        chosen = _lock(connection, ids)
-        return _apply(
+        chosen = lock_images(connection, ids)
+        return apply_change(
             connection,
             action="relabel",
             actor=actor,
@@ -106,13 +106,13 @@ def relabel_each(
     with writing(workspace) as connection:
         names = sorted(set(cleaned.values()))
         add_classes(connection, names)
-        _lock(connection, cleaned)
-        batch_id = _add_batch(connection, action="relabel", actor=actor, detail={"label": names})
+        lock_images(connection, cleaned)
+        batch_id = open_batch(connection, action="relabel", actor=actor, detail={"label": names})
         for label in names:
             chosen = is_one_of(
                 connection, images.c.id, [key for key, value in cleaned.items() if value == label]
             )
-            _append(
+            append_changes(
                 connection,
                 batch_id,
                 reason=reason,
@@ -122,7 +122,7 @@ def relabel_each(
                 old=(images.c.label, images.c.label_origin),
                 new=(label, "human"),
             )
-        return _close_batch(connection, batch_id)
+        return close_batch(connection, batch_id)
 
 
 def set_split(workspace: Workspace, ids: Iterable[int], split: str | None, *, actor: str) -> Batch:
@@ -147,14 +147,14 @@ def set_splits(
     for target in targets:
         _check_split(target)
     with writing(workspace) as connection:
-        _lock(connection, splits)
+        lock_images(connection, splits)
         detail = {"split": targets[0] if len(targets) == 1 else targets}
-        batch_id = _add_batch(connection, action="split", actor=actor, detail=detail)
+        batch_id = open_batch(connection, action="split", actor=actor, detail=detail)
         for target in targets:
             chosen = is_one_of(
                 connection, images.c.id, [key for key, split in splits.items() if split == target]
             )
-            _append(
+            append_changes(
                 connection,
                 batch_id,
                 reason=reason,
@@ -164,7 +164,7 @@ def set_splits(
                 old=(images.c.split, sa.null()),
                 new=(target, None),
             )
-        return _close_batch(connection, batch_id)
+        return close_batch(connection, batch_id)
 
 
 def set_excluded(
@@ -172,8 +172,8 @@ def set_excluded(
 ) -> Batch:
     """Leave images out of training, or take them in again."""
     with writing(workspace) as connection:
-        chosen = _lock(connection, ids)
-        return _apply(
+        chosen = lock_images(connection, ids)
+        return apply_change(
             connection,
             action="exclude" if excluded else "include",
             actor=actor,
@@ -182,8 +182,8 @@ def set_excluded(
             field="excluded",
             where=chosen & (images.c.excluded.is_not(excluded)),
             values={"excluded": excluded},
-            old=(sa.literal(_text(not excluded)), sa.null()),
-            new=(_text(excluded), None),
+            old=(sa.literal(as_text(not excluded)), sa.null()),
+            new=(as_text(excluded), None),
         )
 
 
@@ -192,12 +192,11 @@ def set_queued(
 ) -> Batch:
     """Put images into the triage queue, or withdraw them from it."""
     with writing(workspace) as connection:
-        chosen = _lock(connection, ids)
-        pending = sa.select(queue.c.image_id).where(queue.c.state == "pending")
-        here = images.c.id.in_(pending)
+        chosen = lock_images(connection, ids)
+        here = images.c.id.in_(sa.select(queue.c.image_id).where(is_open()))
         where = chosen & (~here if queued else here)
         touched = list(connection.execute(sa.select(images.c.id).where(where)).scalars())
-        batch = _apply(
+        batch = apply_change(
             connection,
             action="enqueue" if queued else "withdraw",
             actor=actor,
@@ -206,10 +205,13 @@ def set_queued(
             field="queued",
             where=where,
             values={},
-            old=(sa.literal(_text(not queued)), sa.null()),
-            new=(_text(queued), None),
+            old=(sa.literal(as_text(not queued)), sa.null()),
+            new=(as_text(queued), None),
         )
-        _set_queue(connection, touched, queued, actor=actor, reason=reason)
+        if queued:
+            add_items(connection, [NewItem(each, reason) for each in touched], actor=actor)
+        else:
+            withdraw_items(connection, touched)
         return batch
 
 
@@ -217,29 +219,47 @@ def undo(workspace: Workspace, batch_id: int, *, actor: str) -> Undone:
     """Take a batch back. An undo is a batch itself, so undoing it does the action again.
 
     Raises:
-        OperatorError: there is no such batch, or it has been undone already.
+        OperatorError: there is no such batch, it has been undone already, or it is one of
+            `WITH_MORE`.
     """
     with writing(workspace) as connection:
         held = sa.select(batches.c.id).where(batches.c.id == batch_id).with_for_update()
         connection.execute(held)  # two people who undo it at once follow each other
-        batch = _get_batch(connection, batch_id)
+        batch = get_batch(connection, batch_id)
         if batch.undone_by:
             raise OperatorError("This change has been undone already.")
-        _lock(
+        first = batch if batch.undoes is None else get_batch(connection, batch.undoes)
+        if first.action in WITH_MORE:
+            raise OperatorError(
+                "More than labels belongs to this change.",
+                f"It is about {WITH_MORE[first.action]}.",
+                "Go on from the page Triage.",
+            )
+        lock_images(
             connection,
             connection.execute(
                 sa.select(changes.c.image_id).where(changes.c.batch_id == batch_id)
             ).scalars(),
         )
-        restored = _restore(connection, batch_id, actor=actor)
+        restored = restore_batch(connection, batch_id, actor=actor)
         return Undone(restored.id, restored.n_changes, batch.n_changes - restored.n_changes)
+
+
+def find_batch(workspace: Workspace, batch_id: int) -> Batch:
+    """One action.
+
+    Raises:
+        OperatorError: there is none of this number.
+    """
+    with reading(workspace) as connection:
+        return get_batch(connection, batch_id)
 
 
 def list_batches(
     workspace: Workspace, *, limit: int = 50, before: int | None = None
 ) -> list[Batch]:
     """Actions, newest first."""
-    query = _batch_query().order_by(batches.c.id.desc()).limit(limit)
+    query = batch_query().order_by(batches.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(batches.c.id < before)
     with reading(workspace) as connection:
@@ -321,211 +341,3 @@ def _is_not_by_a_person(label: str | None) -> sa.ColumnElement[bool]:
 def _check_split(split: str | None) -> None:
     if split is not None and split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)} or None, got {split!r}")
-
-
-def _text(value: bool) -> str:
-    return "true" if value else "false"
-
-
-def _lock(connection: sa.Connection, ids: Iterable[int]) -> sa.ColumnElement[bool]:
-    """Hold the images until the transaction ends; two batches on one image follow each other."""
-    chosen = is_one_of(connection, images.c.id, ids)
-    # SQLite has no row locks and needs none: BEGIN IMMEDIATE lets one writer in at a time.
-    connection.execute(sa.select(images.c.id).where(chosen).order_by(images.c.id).with_for_update())
-    return chosen
-
-
-def _apply(
-    connection: sa.Connection,
-    *,
-    action: str,
-    actor: str,
-    detail: Mapping[str, Any],
-    reason: str,
-    field: str,
-    where: sa.ColumnElement[bool],
-    values: Mapping[str, Any],
-    old: tuple[Any, Any],
-    new: tuple[Any, Any],
-) -> Batch:
-    batch_id = _add_batch(connection, action=action, actor=actor, detail=detail)
-    _append(
-        connection,
-        batch_id,
-        reason=reason,
-        field=field,
-        where=where,
-        values=values,
-        old=old,
-        new=new,
-    )
-    return _close_batch(connection, batch_id)
-
-
-def _append(
-    connection: sa.Connection,
-    batch_id: int,
-    *,
-    reason: str,
-    field: str,
-    where: sa.ColumnElement[bool],
-    values: Mapping[str, Any],
-    old: tuple[Any, Any],
-    new: tuple[Any, Any],
-) -> None:
-    """Record one change of a field for all images that `where` chooses, and make it."""
-    rows = sa.select(
-        sa.literal(batch_id),
-        images.c.id,
-        sa.literal(field),
-        old[0],
-        sa.literal(new[0], sa.Text),
-        old[1],
-        sa.literal(new[1], sa.Text),
-        sa.literal(reason or None, sa.Text),
-    ).where(where)
-    names = ["batch_id", "image_id", "field", "old", "new", "old_origin", "new_origin", "reason"]
-    connection.execute(changes.insert().from_select(names, rows))
-    if values:
-        connection.execute(images.update().where(where).values(values))
-
-
-def _restore(connection: sa.Connection, batch_id: int, *, actor: str) -> Batch:
-    rows = _standing_changes(connection, batch_id)
-    undo_id = _add_batch(
-        connection, action="undo", actor=actor, detail={"undoes": batch_id}, undoes=batch_id
-    )
-    if rows:
-        connection.execute(
-            changes.insert(),
-            [
-                {
-                    "batch_id": undo_id,
-                    "image_id": row.image_id,
-                    "field": row.field,
-                    "old": row.new,
-                    "new": row.old,
-                    "old_origin": row.new_origin,
-                    "new_origin": row.old_origin,
-                }
-                for row in rows
-            ],
-        )
-    by_value: dict[tuple[str, str | None, str | None], list[int]] = {}
-    for row in rows:
-        by_value.setdefault((row.field, row.old, row.old_origin), []).append(row.image_id)
-    for (field, old, origin), ids in by_value.items():
-        _set_field(connection, ids, field=field, value=old, origin=origin, actor=actor)
-    return _close_batch(connection, undo_id)
-
-
-def _standing_changes(connection: sa.Connection, batch_id: int) -> list[sa.Row]:
-    """The batch's changes that have no other change on top of them.
-
-    Algorithm: walk each image's changes from the batch's own on. An undo lies on what it undoes and
-    falls away with it, as brackets close; what stays alone at the bottom may be taken back.
-    """
-    own = changes.alias("own")
-    query = (
-        sa.select(changes, batches.c.undoes)
-        .join(batches, batches.c.id == changes.c.batch_id)
-        .join(own, (own.c.image_id == changes.c.image_id) & (own.c.field == changes.c.field))
-        .where(own.c.batch_id == batch_id, changes.c.id >= own.c.id)
-        .order_by(changes.c.id)
-    )
-    stacks: dict[int, list[sa.Row]] = {}  # by image; a batch changes one field
-    for row in connection.execute(query):
-        stack = stacks.setdefault(row.image_id, [])
-        if stack and stack[-1].batch_id == row.undoes:
-            stack.pop()
-        else:
-            stack.append(row)
-    return [stack[0] for stack in stacks.values() if len(stack) == 1]
-
-
-def _set_field(
-    connection: sa.Connection,
-    ids: list[int],
-    *,
-    field: str,
-    value: str | None,
-    origin: str | None,
-    actor: str,
-) -> None:
-    if field == "queued":
-        _set_queue(connection, ids, value == "true", actor=actor, reason="taken back")
-        return
-    restored: dict[str, dict[str, Any]] = {
-        "label": {"label": value, "label_origin": origin},
-        "split": {"split": value},
-        "excluded": {"excluded": value == "true"},
-    }
-    connection.execute(
-        images.update().where(is_one_of(connection, images.c.id, ids)).values(restored[field])
-    )
-
-
-def _set_queue(
-    connection: sa.Connection, ids: list[int], queued: bool, *, actor: str, reason: str
-) -> None:
-    if not ids:
-        return
-    if queued:
-        entry = {"reason": reason, "state": "pending", "added_at": now(), "added_by": actor}
-        connection.execute(queue.insert(), [{"image_id": i, **entry} for i in ids])
-    else:
-        connection.execute(
-            queue.update()
-            .where(is_one_of(connection, queue.c.image_id, ids), queue.c.state == "pending")
-            .values(state="withdrawn")
-        )
-
-
-def _add_batch(
-    connection: sa.Connection,
-    *,
-    action: str,
-    actor: str,
-    detail: Mapping[str, Any],
-    undoes: int | None = None,
-) -> int:
-    row = {
-        "at": now(),
-        "actor": actor,
-        "action": action,
-        "detail": dict(detail),
-        "n_changes": 0,
-        "undoes": undoes,
-    }
-    return connection.execute(batches.insert().values(row).returning(batches.c.id)).scalar_one()
-
-
-def _close_batch(connection: sa.Connection, batch_id: int) -> Batch:
-    n_changes = sa.select(sa.func.count()).where(changes.c.batch_id == batch_id)
-    connection.execute(
-        batches.update()
-        .where(batches.c.id == batch_id)
-        .values(n_changes=n_changes.scalar_subquery())
-    )
-    return _get_batch(connection, batch_id)
-
-
-def _batch_query() -> sa.Select:
-    undoing = batches.alias("undoing")
-    return sa.select(
-        batches.c.id,
-        batches.c.at,
-        batches.c.actor,
-        batches.c.action,
-        batches.c.detail,
-        batches.c.n_changes,
-        batches.c.undoes,
-        undoing.c.id,
-    ).outerjoin(undoing, undoing.c.undoes == batches.c.id)
-
-
-def _get_batch(connection: sa.Connection, batch_id: int) -> Batch:
-    row = connection.execute(_batch_query().where(batches.c.id == batch_id)).one_or_none()
-    if row is None:
-        raise OperatorError(f"There is no change number {batch_id}.")
-    return Batch(*row)

@@ -8,6 +8,8 @@ Times are ISO 8601 texts in UTC, which sort alike in SQLite and PostgreSQL; `hea
 seconds since the epoch, for it is compared with a clock.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -23,7 +25,15 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0004"  # the newest migration; a test compares it with Alembic's own answer
+HEAD = "0005"  # the newest migration; a test compares it with Alembic's own answer
+
+OPEN_STATES = ("pending", "conflict", "flagged")  # of the queue: a person is still needed
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """A partial index, on either database."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
 
 metadata = MetaData(
     naming_convention={
@@ -159,7 +169,9 @@ batches = Table(
     Column("id", Integer, primary_key=True),
     Column("at", Text, nullable=False, index=True),
     Column("actor", Text, nullable=False),
-    Column("action", Text, nullable=False),  # relabel | split | exclude | include | enqueue | undo
+    Column(
+        "action", Text, nullable=False
+    ),  # relabel | auto_label | decide | split | exclude | include | enqueue | undo
     Column("detail", JSON, nullable=False),
     Column("n_changes", Integer, nullable=False),
     Column("undoes", ForeignKey("batches.id"), unique=True),
@@ -184,22 +196,107 @@ changes = Table(
     Index("ix_changes_image_field", "image_id", "field", "id"),
 )
 
-queue = Table(
+queue = Table(  # images that wait for a person, or waited
     "queue",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("image_id", ForeignKey("images.id"), nullable=False),
+    Column("image_id", ForeignKey("images.id"), nullable=False, index=True),
     Column("reason", Text, nullable=False),
-    Column("state", Text, nullable=False),  # pending | withdrawn
+    Column("state", Text, nullable=False),  # decided | withdrawn | one of `OPEN_STATES`
     Column("added_at", Text, nullable=False),
     Column("added_by", Text, nullable=False),
-    Index(
-        "uq_queue_pending",
-        "image_id",
-        unique=True,
-        sqlite_where=text("state = 'pending'"),
-        postgresql_where=text("state = 'pending'"),
+    Column("kind", Text, nullable=False, server_default="picked"),  # a key of triage_queue.KINDS
+    Column("is_blind", Boolean, nullable=False, server_default=text("false")),
+    Column("n_opinions", Integer, nullable=False, server_default="1"),
+    Column("suggested", Text),
+    Column("truth", Text),  # of audited images the automatic label, of gold ones the known one
+    Column("facts", JSON(none_as_null=True)),  # what the card shows beside: scores, nearest images
+    Column("model", Text),
+    Column("application_id", ForeignKey("applications.id"), index=True),
+    Column("alike", Integer),  # images that look alike and are suggested one label share a number
+    # Places in each order of work, lower first; what nobody has looked at comes last.
+    Column("by_uncertainty", Float, nullable=False, server_default="1"),
+    Column("by_novelty", Float, nullable=False, server_default="1"),
+    Column("by_diversity", Float, nullable=False, server_default="1"),
+    Column("label_batch_id", ForeignKey("batches.id")),  # the label that its decisions have given
+    Index("ix_queue_state_added_at", "state", "added_at"),
+    Index("uq_queue_open", "image_id", unique=True, **_where(f"state IN {OPEN_STATES}")),
+    *(
+        Index(f"ix_queue_{order}", f"by_{order}", "id", **_where("state = 'pending'"))
+        for order in ("uncertainty", "novelty", "diversity")
     ),
+)
+
+opinions = Table(  # one row for every opinion that is wanted of an item; a lease is on an opinion
+    "opinions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("item_id", ForeignKey("queue.id"), nullable=False),
+    Column("number", Integer, nullable=False),  # 1, or 2 for a second opinion
+    Column("holder", Text),
+    Column("leased_until", Float),  # seconds since the epoch
+    Column("decision_id", ForeignKey("decisions.id")),
+    Index("uq_opinions_item_id_number", "item_id", "number", unique=True),
+    Index("ix_opinions_holder", "holder", **_where("decision_id IS NULL")),
+)
+
+decisions = Table(  # append-only: what people said of items, and what they took back
+    "decisions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("item_id", ForeignKey("queue.id"), nullable=False, index=True),
+    Column("image_id", ForeignKey("images.id"), nullable=False, index=True),
+    Column("at", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # label | skip | flag | settle | undo
+    Column("opinion", Integer),  # its number; none where all that were wanted had been given
+    Column("label", Text),
+    Column("old_label", Text),
+    Column("old_origin", Text),
+    Column("suggested", Text),
+    Column("model", Text),
+    Column("scores", JSON(none_as_null=True)),
+    Column("seconds", Float),
+    Column("comment", Text, nullable=False, server_default=""),
+    Column("is_contested", Boolean, nullable=False, server_default=text("false")),
+    Column("standing", Text, nullable=False),  # saved | agreed | conflict | yours
+    Column("told", Text, nullable=False, server_default=""),
+    Column("log", Text, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("undoes", ForeignKey("decisions.id"), unique=True),
+    Index("uq_decisions_log_seq", "log", "seq", unique=True),
+    Index("ix_decisions_actor_id", "actor", "id"),
+)
+
+applications = Table(  # plans that were carried out: what a model labelled, and by which rule
+    "applications",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("plan", Text, nullable=False),  # the run that says who labels what
+    Column("model", Text, nullable=False),
+    Column("rule", Text, nullable=False),  # risk | cluster
+    Column("max_error", Float, nullable=False),
+    Column("delta", Float, nullable=False),
+    Column("options", JSON, nullable=False),
+    Column("batch_id", ForeignKey("batches.id"), nullable=False),
+    Column("n_labelled", Integer, nullable=False),
+    Column("n_queued", Integer, nullable=False),
+    Column("n_audited", Integer, nullable=False),
+    Column("reverted_at", Text),
+    Column("reverted_by", Text),
+)
+
+pauses = Table(  # append-only: when automatic labelling stopped and went on, and why
+    "pauses",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("evidence", JSON, nullable=False),
 )
 
 runs = Table(

@@ -1,0 +1,368 @@
+"""Plans that are carried out: a model's labels, given in one transaction and taken back in one.
+
+With the labels goes the queue: what the plan leaves to people, the share of the automatic labels
+that people check, and images whose label is known. A label that a person gave is never touched,
+neither when a plan is applied nor when it is reverted.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.errors import OperatorError
+from core.state.catalog import add_classes
+from core.state.change_log import (
+    NewLabel,
+    append_labels,
+    close_batch,
+    lock_images,
+    open_batch,
+    restore_batch,
+)
+from core.state.clock import now
+from core.state.database import is_one_of, reading, writing
+from core.state.queue_rows import NewItem, add_items, describe_items, is_open
+from core.state.schema import applications, batches, changes, decisions, images, pauses, queue
+from core.state.triage_queue import is_standing
+from core.state.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class NewApplication:
+    """What a plan does when it is applied.
+
+    Attributes:
+        plan: id of the run that says who labels what.
+        model: id of the model.
+        rule: `risk` or `cluster`.
+        max_error: the promised share of wrong labels, in (0, 1).
+        delta: chance that the promise fails, in (0, 1).
+        options: what was chosen besides, as JSON.
+        labels: those of the model, with its scores.
+        items: for the queue.
+    """
+
+    plan: str
+    model: str
+    rule: str
+    max_error: float
+    delta: float
+    options: Mapping[str, Any]
+    labels: Sequence[NewLabel]
+    items: Sequence[NewItem]
+
+
+@dataclass(frozen=True)
+class Application:
+    """A plan that was applied; see `core.state.schema.applications`."""
+
+    id: int
+    at: str
+    actor: str
+    plan: str
+    model: str
+    rule: str
+    max_error: float
+    delta: float
+    options: Mapping[str, Any]
+    batch_id: int
+    n_labelled: int
+    n_queued: int
+    n_audited: int
+    reverted_at: str | None
+    reverted_by: str | None
+
+
+@dataclass(frozen=True)
+class Reverted:
+    """What taking an application back did; the `n_kept` images had been decided by people since."""
+
+    n_restored: int
+    n_kept: int
+    n_withdrawn: int
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An automatic label that a person has checked.
+
+    Attributes:
+        at: when, ISO 8601 in UTC.
+        automatic: the model's label.
+        decided: the person's.
+    """
+
+    at: str
+    image_id: int
+    application_id: int
+    model: str
+    automatic: str
+    decided: str
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Whether automatic labelling rests, since when, and why."""
+
+    at: str
+    actor: str
+    paused: bool
+    reason: str
+    evidence: Mapping[str, Any]
+
+
+def apply(workspace: Workspace, asked: NewApplication, *, actor: str) -> Application:
+    """Give the model's labels and fill the queue, all of it or nothing.
+
+    Images that got a label since the plan was made keep it. Those that wait in the queue already
+    stay there, and are told there what the model says of them.
+
+    Raises:
+        OperatorError: automatic labelling is paused, or this plan stands already.
+    """
+    with writing(workspace) as connection:
+        _refuse_if_paused(connection)
+        _refuse_if_standing(connection, asked.plan)
+        ids = [each.image_id for each in asked.labels] + [each.image_id for each in asked.items]
+        chosen = lock_images(connection, ids)
+        without = set(
+            connection.execute(
+                sa.select(images.c.id).where(chosen, images.c.label_origin.is_(None))
+            ).scalars()
+        )
+        waiting = set(
+            connection.execute(
+                sa.select(queue.c.image_id).where(
+                    is_open(), is_one_of(connection, queue.c.image_id, ids)
+                )
+            ).scalars()
+        )
+        labels = [each for each in asked.labels if each.image_id in without - waiting]
+        given = {each.image_id for each in labels}
+        describe_items(connection, [each for each in asked.items if each.image_id in waiting])
+        items = [each for each in asked.items if _still_wanted(each, without, waiting, given)]
+        add_classes(connection, sorted({each.label for each in labels if each.label}))
+        detail = {
+            "plan": asked.plan,
+            "model": asked.model,
+            "rule": asked.rule,
+            "max_error": asked.max_error,
+            "delta": asked.delta,
+        }
+        batch_id = open_batch(connection, action="auto_label", actor=actor, detail=detail)
+        append_labels(connection, batch_id, labels, origin="automatic")
+        close_batch(connection, batch_id)
+        row = {
+            "at": now(),
+            "actor": actor,
+            **{key: value for key, value in vars(asked).items() if key not in ("labels", "items")},
+            "batch_id": batch_id,
+            "n_labelled": len(labels),
+            "n_queued": len(items),
+            "n_audited": sum(each.kind == "audit" for each in items),
+        }
+        application_id = connection.execute(
+            applications.insert().values(row).returning(applications.c.id)
+        ).scalar_one()
+        add_items(
+            connection,
+            [NewItem(**{**vars(each), "application_id": application_id}) for each in items],
+            actor=actor,
+        )
+        return _get(connection, application_id)
+
+
+def revert(workspace: Workspace, application_id: int, *, actor: str) -> Reverted:
+    """Take a model's labels back, where no person has decided since, and what was to check them.
+
+    What the plan left to people stays in the queue.
+
+    Raises:
+        OperatorError: there is no such application, or it is reverted already.
+    """
+    with writing(workspace) as connection:
+        connection.execute(
+            sa.select(applications.c.id)
+            .where(applications.c.id == application_id)
+            .with_for_update()
+        )
+        done = _get(connection, application_id)
+        if done.reverted_at:
+            raise OperatorError(f"Application {application_id} has been reverted already.")
+        return _revert(connection, done, actor=actor)
+
+
+def revert_batch(workspace: Workspace, batch_id: int, *, actor: str) -> Reverted:
+    """Revert the application that a batch of labels belongs to.
+
+    Raises:
+        OperatorError: the batch belongs to none, or it is reverted already.
+    """
+    with reading(workspace) as connection:
+        found = connection.execute(
+            sa.select(applications.c.id).where(applications.c.batch_id == batch_id)
+        ).scalar()
+    if found is None:
+        raise OperatorError(f"Change {batch_id} is no batch of automatic labels.")
+    return revert(workspace, found, actor=actor)
+
+
+def list_applications(workspace: Workspace, *, limit: int | None = None) -> list[Application]:
+    """Applied plans, the newest first, reverted ones among them."""
+    query = sa.select(applications).order_by(applications.c.id.desc()).limit(limit)
+    with reading(workspace) as connection:
+        return [Application(**row._asdict()) for row in connection.execute(query)]
+
+
+def list_checked(workspace: Workspace, *, model: str | None = None) -> list[Checked]:
+    """Automatic labels that people have checked, in the order of their decisions.
+
+    Of an item on which people disagreed, what settled it counts; while none has, it is left out.
+
+    Args:
+        model: only labels of this model.
+    """
+    newest = (
+        sa.select(sa.func.max(decisions.c.id))
+        .where(
+            decisions.c.item_id == queue.c.id,
+            decisions.c.kind.in_(("label", "settle")),
+            is_standing(),
+        )
+        .correlate(queue)
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(
+            decisions.c.at,
+            queue.c.image_id,
+            queue.c.application_id,
+            queue.c.model,
+            queue.c.truth.label("automatic"),
+            decisions.c.label.label("decided"),
+        )
+        .select_from(queue.join(decisions, decisions.c.id == newest))
+        .where(queue.c.kind == "audit", queue.c.state.in_(("decided", "pending", "withdrawn")))
+        .order_by(decisions.c.id)
+    )
+    if model is not None:
+        query = query.where(queue.c.model == model)
+    with reading(workspace) as connection:
+        return [Checked(**row._asdict()) for row in connection.execute(query)]
+
+
+def current_pause(workspace: Workspace) -> Pause | None:
+    """The newest word on whether automatic labelling rests; None where it never has."""
+    with reading(workspace) as connection:
+        return _newest_pause(connection)
+
+
+def pause(
+    workspace: Workspace, reason: str, *, actor: str, evidence: Mapping[str, Any] | None = None
+) -> None:
+    """Let automatic labelling rest; where it rests already the first reason stays."""
+    _turn(workspace, True, reason, actor=actor, evidence=evidence or {})
+
+
+def resume(workspace: Workspace, reason: str, *, actor: str) -> None:
+    """Let automatic labelling go on.
+
+    Raises:
+        OperatorError: no reason is given.
+    """
+    if not reason.strip():
+        raise OperatorError("Say why automatic labelling may go on.")
+    _turn(workspace, False, reason.strip(), actor=actor, evidence={})
+
+
+def _turn(
+    workspace: Workspace, paused: bool, reason: str, *, actor: str, evidence: Mapping[str, Any]
+) -> None:
+    with writing(workspace) as connection:
+        newest = _newest_pause(connection)
+        if (newest is not None and newest.paused) == paused:
+            return
+        connection.execute(
+            pauses.insert().values(
+                at=now(), actor=actor, paused=paused, reason=reason, evidence=dict(evidence)
+            )
+        )
+
+
+def _newest_pause(connection: sa.Connection) -> Pause | None:
+    columns = [pauses.c[name] for name in ("at", "actor", "paused", "reason", "evidence")]
+    row = connection.execute(
+        sa.select(*columns).order_by(pauses.c.id.desc()).limit(1)
+    ).one_or_none()
+    return None if row is None else Pause(**row._asdict())
+
+
+def _refuse_if_paused(connection: sa.Connection) -> None:
+    newest = _newest_pause(connection)
+    if newest is not None and newest.paused:
+        raise OperatorError(
+            "Automatic labelling is paused.",
+            newest.reason,
+            "Look at the audit on the page Triage, then let it go on there.",
+        )
+
+
+def _refuse_if_standing(connection: sa.Connection, plan: str) -> None:
+    standing = connection.execute(
+        sa.select(applications.c.id).where(
+            applications.c.plan == plan, applications.c.reverted_at.is_(None)
+        )
+    ).scalar()
+    if standing is not None:
+        raise OperatorError(
+            "This plan has been applied already.",
+            f"It is application {standing}.",
+            "Plan again for what has come since, or revert that one.",
+        )
+
+
+def _still_wanted(item: NewItem, without: set[int], waiting: set[int], given: set[int]) -> bool:
+    if item.image_id in waiting:
+        return False
+    if item.kind == "audit":
+        return item.image_id in given
+    return item.kind == "gold" or item.image_id in without
+
+
+def _revert(connection: sa.Connection, done: Application, *, actor: str) -> Reverted:
+    lock_images(
+        connection,
+        connection.execute(
+            sa.select(changes.c.image_id).where(changes.c.batch_id == done.batch_id)
+        ).scalars(),
+    )
+    labelled = connection.execute(
+        sa.select(batches.c.n_changes).where(batches.c.id == done.batch_id)
+    ).scalar_one()
+    restored = restore_batch(connection, done.batch_id, actor=actor)
+    withdrawn = connection.execute(
+        queue.update()
+        .where(
+            queue.c.application_id == done.id,
+            queue.c.kind.in_(("audit", "gold")),
+            queue.c.state == "pending",
+        )
+        .values(state="withdrawn")
+    )
+    connection.execute(
+        applications.update()
+        .where(applications.c.id == done.id)
+        .values(reverted_at=now(), reverted_by=actor)
+    )
+    return Reverted(restored.n_changes, labelled - restored.n_changes, withdrawn.rowcount)
+
+
+def _get(connection: sa.Connection, application_id: int) -> Application:
+    row = connection.execute(
+        sa.select(applications).where(applications.c.id == application_id)
+    ).one_or_none()
+    if row is None:
+        raise OperatorError(f"There is no application number {application_id}.")
+    return Application(**row._asdict())
