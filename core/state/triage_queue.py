@@ -20,12 +20,15 @@ KINDS = ("picked", "ambiguous", "novel", "audit", "gold")
 ORDERS = ("uncertainty", "novelty", "diversity", "oldest")
 LEASE_S = 120.0
 SAID = ("label", "skip", "flag", "settle")  # kinds of decisions that say something of an item
-# Literal, for SQLite takes an index over the pending ones only where it can see the word.
+# Literal, for SQLite takes an index over some states only where it can see their names.
 IS_PENDING = queue.c.state == sa.literal_column("'pending'")
+IS_DECIDED = queue.c.state == sa.literal_column("'decided'")
+IS_UNSETTLED = sa.literal_column("queue.state IN ('conflict', 'flagged')", sa.Boolean)
 _PLACES = {
     "uncertainty": queue.c.by_uncertainty,
     "novelty": queue.c.by_novelty,
     "diversity": queue.c.by_diversity,
+    "oldest": queue.c.added_at,
 }
 
 
@@ -103,8 +106,7 @@ def lease(
         held = _renew_held(connection, actor, now)
         if len(held) < n:
             wanted = _free_opinions(connection, actor, now)
-            place = _PLACES.get(order)
-            ordered = wanted.order_by(*([] if place is None else [place]), queue.c.id)
+            ordered = wanted.order_by(_PLACES[order], queue.c.id)
             held += _take(connection, ordered.limit(n - len(held)), actor, now)
         return _items(connection, held[:n])
 
@@ -172,7 +174,7 @@ def progress(workspace: Workspace, *, actor: str) -> Progress:
     decided = (
         sa.select(sa.func.count())
         .select_from(queue)
-        .where(queue.c.state == "decided", queue.c.added_at >= sa.func.coalesce(oldest, newest))
+        .where(IS_DECIDED, queue.c.added_at >= sa.func.coalesce(oldest, newest))
     )
     others = (
         sa.select(sa.func.count())
@@ -189,11 +191,7 @@ def progress(workspace: Workspace, *, actor: str) -> Progress:
         .join(queue, queue.c.id == decisions.c.item_id)
         .where(decisions.c.actor == actor, decisions.c.kind == "skip", is_standing(), IS_PENDING)
     )
-    unsettled = (
-        sa.select(sa.func.count())
-        .select_from(queue)
-        .where(queue.c.state.in_(("conflict", "flagged")))
-    )
+    unsettled = sa.select(sa.func.count()).select_from(queue).where(IS_UNSETTLED)
     parts = (pending, decided, others, skipped, unsettled)
     with reading(workspace) as connection:
         counts = connection.execute(sa.select(*(each.scalar_subquery() for each in parts))).one()

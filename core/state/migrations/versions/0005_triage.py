@@ -124,7 +124,12 @@ def _extend_queue() -> None:
         )
     op.create_index(op.f("ix_queue_image_id"), "queue", ["image_id"])
     op.create_index(op.f("ix_queue_application_id"), "queue", ["application_id"])
-    op.create_index("ix_queue_state_added_at", "queue", ["state", "added_at"])
+    op.create_index("ix_queue_oldest", "queue", ["added_at", "id"], **_where("state = 'pending'"))
+    op.create_index("ix_queue_alike", "queue", ["alike"], **_where("state = 'pending'"))
+    op.create_index("ix_queue_decided", "queue", ["added_at"], **_where("state = 'decided'"))
+    op.create_index(
+        "ix_queue_unsettled", "queue", ["id"], **_where("state IN ('conflict', 'flagged')")
+    )
     for order in ("uncertainty", "novelty", "diversity"):
         op.create_index(
             f"ix_queue_{order}", "queue", [f"by_{order}", "id"], **_where("state = 'pending'")

@@ -1,0 +1,97 @@
+"""Eight people at one queue, each in a process of their own, one of them killed in the middle."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from core.settings import PROJECT_ROOT
+from core.state import catalog, decisions, labels, triage_queue
+from core.state.workspace import Workspace
+from tests.factories import fill_many
+
+N_ITEMS = int(os.environ.get("LACQUER_TEST_ITEMS", "300"))
+N_PEOPLE = 8
+
+# A person decides by the image's id, and notes what was acknowledged. Leases are short, so that
+# what the killed one holds comes free while the others still work.
+_OPERATOR = """
+import json, sys, time
+from pathlib import Path
+from core.state import decisions, triage_queue
+from core.state.decisions import Entry
+from core.state.workspace import open_workspace
+triage_queue.LEASE_S = 3.0
+workspace, me = open_workspace(Path(sys.argv[1])), sys.argv[2]
+seq = 0
+with open(sys.argv[3], "w") as acknowledged:
+    while True:
+        items = triage_queue.lease(workspace, actor=me, n=10, order="oldest")
+        if not items:
+            if not triage_queue.progress(workspace, actor=me).n_pending:
+                break
+            time.sleep(0.2)
+        for item in items:
+            seq += 1
+            label = ("dirt", "drop", "scratch")[item.image_id % 3]
+            entry = Entry(f"tab of {me}", seq, item.id, "label", label, item.seen)
+            outcome = decisions.decide(workspace, entry, actor=me)
+            said = {"seq": seq, "item": item.id, "standing": outcome.standing}
+            print(json.dumps(said), file=acknowledged, flush=True)
+"""
+
+
+def test_no_item_is_lost_or_decided_twice_unseen_when_one_of_eight_is_killed(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    images = fill_many(workspace, N_ITEMS)
+    labels.set_queued(workspace, images, True, actor="line")
+    people = [f"person {number}" for number in range(N_PEOPLE)]
+    notes = {person: tmp_path / f"{person}.jsonl" for person in people}
+    processes = {
+        person: subprocess.Popen(
+            [sys.executable, "-c", _OPERATOR, str(workspace.path), person, str(notes[person])],
+            cwd=PROJECT_ROOT,
+        )
+        for person in people
+    }
+    killed = people[0]
+    _wait_for_lines(notes[killed], 20)
+    processes[killed].send_signal(signal.SIGKILL)
+    assert processes[killed].wait() == -signal.SIGKILL
+    assert triage_queue.progress(workspace, actor="").n_leased_by_others  # it held some
+    for person in people[1:]:
+        assert processes[person].wait() == 0
+
+    said = {person: _lines(note) for person, note in notes.items()}
+    kept = decisions.list_decisions(workspace)
+    kept_by = Counter(each.actor for each in kept)
+    for person in people[1:]:
+        assert len(said[person]) == kept_by[person]
+    assert 0 <= kept_by[killed] - len(said[killed]) <= 1  # written, and killed before it was told
+    assert {each.image_id for each in kept} == set(images)
+    of_item = Counter(each.item_id for each in kept)
+    late = {each.item_id for each in kept if each.standing in ("agreed", "conflict")}
+    assert {item for item, n in of_item.items() if n > 1} <= late
+    assert triage_queue.progress(workspace, actor="").n_pending == 0
+    given = {image.id: image.label for image in catalog.list_images(workspace, limit=N_ITEMS)}
+    assert given == {image: ("dirt", "drop", "scratch")[image % 3] for image in images}
+
+
+def _wait_for_lines(note: Path, n: int, *, timeout_s: float = 120) -> None:
+    end = time.monotonic() + timeout_s
+    while not note.exists() or note.read_text().count("\n") < n:
+        if time.monotonic() > end:
+            raise TimeoutError(f"{note.name} has fewer than {n} lines after {timeout_s} s")
+        time.sleep(0.02)
+
+
+def _lines(note: Path) -> list[dict]:
+    """Whole lines; the one that a kill has cut is none."""
+    return [
+        json.loads(line) for line in note.read_text().splitlines(keepends=True) if line[-1] == "\n"
+    ]
