@@ -33,12 +33,22 @@ from core.figures.regions import (
     separability_matrix,
     split_distances,
 )
+from core.figures.triage import (
+    RulePoint,
+    agreement_matrix,
+    audit_over_time,
+    risk_coverage,
+    suggestion_changes,
+)
 
 __all__ = [
     "FEW",
     "PAPER_TABLE_1",
     "ComparedBackbone",
+    "RulePoint",
+    "agreement_matrix",
     "anomaly_scores",
+    "audit_over_time",
     "backbone_comparison",
     "band_over_k",
     "class_purity",
@@ -54,11 +64,13 @@ __all__ = [
     "k_distance_plot",
     "labels_by_split",
     "reliability_diagram",
+    "risk_coverage",
     "separability_matrix",
     "silhouettes_by_metric",
     "small_map",
     "split_distances",
     "spreads",
+    "suggestion_changes",
     "sweep_of_k",
     "training_curves",
 ]
