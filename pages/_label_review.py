@@ -1,7 +1,7 @@
 """The review of doubtful labels: one image large after the other, judged by key or mouse.
 
 The component holds a batch and shows the next image without the server. What it decides comes as a
-log, `{"review": name, "entries": [{"seq", "id", "kind", "label", "seen", "of"}]}`, which is sent
+log, `{"log": name, "entries": [{"seq", "id", "kind", "label", "seen", "of"}]}`, which is sent
 whole until the entries are acknowledged: nothing in it is lost or taken twice.
 """
 
@@ -102,7 +102,7 @@ def label_review(
     """
     if len(items) > MAX_ITEMS:
         raise ValueError(f"a review holds at most {MAX_ITEMS} images at once, got {len(items)}")
-    review, seq = acked
+    log, seq = acked
     _mount(
         key=key,
         data={
@@ -112,7 +112,7 @@ def label_review(
             "labels": [asdict(label) for label in labels],
             "n_looked": n_looked,
             "n_total": n_total,
-            "acked": {"review": review, "seq": seq},
+            "acked": {"log": log, "seq": seq},
             "place": place,
             "thumbnail_url": thumbnail_url,
             "preview_url": preview_url,
@@ -129,11 +129,11 @@ def parse_log(value: Any) -> tuple[str, list[ReviewEntry]]:
     """
     if not isinstance(value, Mapping) or not isinstance(value.get("entries"), list):
         raise ValueError(f"a review's log must have entries, got {value!r:.80}")
-    review = value.get("review")
-    if not isinstance(review, str) or not review.isalnum() or len(review) > _NAME_LIMIT:
-        raise ValueError(f"{review!r:.80} is no name of a log")
+    log = value.get("log")
+    if not isinstance(log, str) or not log.isalnum() or len(log) > _NAME_LIMIT:
+        raise ValueError(f"{log!r:.80} is no name of a log")
     entries = [_parse_entry(entry) for entry in value["entries"]]
-    return review, sorted(entries, key=lambda entry: entry.seq)
+    return log, sorted(entries, key=lambda entry: entry.seq)
 
 
 def _parse_entry(entry: Any) -> ReviewEntry:

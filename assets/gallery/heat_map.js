@@ -9,9 +9,9 @@ const OPACITY_KEY = "lacquer.heat_map.opacity";
 const OPACITY = 80;
 
 export class HeatMap {
-  constructor({ onExplain }) {
+  constructor({ onExplain, isOn = true }) {
     this.onExplain = onExplain;
-    this.isOn = true;
+    this.isOn = isOn;
     this.picture = svg("image", { preserveAspectRatio: "none" });
     this.layer = svg("svg", {
       class: "lq-large lq-heat", preserveAspectRatio: "xMidYMid meet", "aria-hidden": "true",

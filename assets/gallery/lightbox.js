@@ -1,16 +1,14 @@
 // One image large: preview first, then the whole; wheel or pinch zooms, dragging pans.
 
 import { addressOf, badgeOf, element, fetchCard, iconButton, showRows, svg } from "../shared/dom.js";
+import { Zoom } from "../shared/zoom.js";
 import { HeatMap } from "./heat_map.js";
-
-const MAX_ZOOM = 32;
 
 export class Lightbox {
   constructor({ onShow, onClose, onToggle, onFindSimilar, onExplain, isSelected }) {
     Object.assign(this, { onShow, onToggle, isSelected });
     this.items = [];
     this.at = -1;
-    this.pointers = new Map();
     this.image = element("img", { class: "lq-large", alt: "", draggable: "false" });
     this.boxes = svg("svg", { class: "lq-large lq-boxes", preserveAspectRatio: "xMidYMid meet", "aria-hidden": "true" });
     this.heat = new HeatMap({ onExplain });
@@ -45,13 +43,7 @@ export class Lightbox {
       this.heat.leave();
       onClose(this.items[this.at]);
     });
-    this.stage.addEventListener("wheel", (event) => this.onWheel(event), { passive: false });
-    this.stage.addEventListener("pointerdown", (event) => this.onPointerDown(event));
-    this.stage.addEventListener("pointermove", (event) => this.onPointerMove(event));
-    for (const end of ["pointerup", "pointercancel"]) {
-      this.stage.addEventListener(end, (event) => this.pointers.delete(event.pointerId));
-    }
-    this.stage.addEventListener("dblclick", () => this.fit());
+    this.zoom = new Zoom(this.stage, () => [this.image, this.heat.layer, this.boxes]);
   }
 
   configure(data, items) {
@@ -86,7 +78,7 @@ export class Lightbox {
   async show() {
     const item = this.items[this.at];
     this.describe();
-    this.fit();
+    this.zoom.fit();
     this.rows.replaceChildren();
     this.draw({ boxes: [] });
     this.image.removeAttribute("data-full");
@@ -165,9 +157,9 @@ export class Lightbox {
       ArrowUp: () => this.go(-1),
       ArrowDown: () => this.go(1),
       Escape: () => this.close(),
-      "+": () => this.zoomAt(0, 0, 1.5),
-      "-": () => this.zoomAt(0, 0, 1 / 1.5),
-      0: () => this.fit(),
+      "+": () => this.zoom.zoomAt(0, 0, 1.5),
+      "-": () => this.zoom.zoomAt(0, 0, 1 / 1.5),
+      0: () => this.zoom.fit(),
       b: () => this.toggleBoxes(),
       h: () => this.heat.toggle(),
       x: () => this.data.selectable && this.toggle(),
@@ -176,58 +168,5 @@ export class Lightbox {
     if (!run || (event.target.type === "range" && event.key.startsWith("Arrow"))) return;
     event.preventDefault();
     run();
-  }
-
-  // ---- zoom and pan: the image moved by (x, y) px from the centre, then scaled
-
-  fit() {
-    this.view = { x: 0, y: 0, zoom: 1 };
-    this.transform();
-  }
-
-  zoomAt(px, py, factor) {
-    const zoom = Math.min(MAX_ZOOM, Math.max(1, this.view.zoom * factor));
-    const by = zoom / this.view.zoom;
-    this.view = { zoom, x: px - (px - this.view.x) * by, y: py - (py - this.view.y) * by };
-    if (zoom === 1) this.view = { x: 0, y: 0, zoom };
-    this.transform();
-  }
-
-  transform() {
-    const { x, y, zoom } = this.view;
-    for (const layer of [this.image, this.heat.layer, this.boxes]) layer.style.transform = `translate(${x}px, ${y}px) scale(${zoom})`;
-    this.stage.toggleAttribute("data-zoomed", zoom > 1);
-  }
-
-  fromCentre({ clientX, clientY }) {
-    const { left, top, width, height } = this.stage.getBoundingClientRect();
-    return [clientX - left - width / 2, clientY - top - height / 2];
-  }
-
-  onWheel(event) {
-    event.preventDefault();
-    const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 20 : 1;
-    this.zoomAt(...this.fromCentre(event), Math.exp(-event.deltaY * lines * 0.002));
-  }
-
-  onPointerDown(event) {
-    this.stage.setPointerCapture(event.pointerId);
-    this.pointers.set(event.pointerId, this.fromCentre(event));
-  }
-
-  onPointerMove(event) {
-    const before = this.pointers.get(event.pointerId);
-    if (!before) return;
-    const now = this.fromCentre(event);
-    const other = [...this.pointers].find(([id]) => id !== event.pointerId)?.[1];
-    this.pointers.set(event.pointerId, now);
-    if (other) {
-      const spread = (place) => Math.hypot(place[0] - other[0], place[1] - other[1]);
-      this.zoomAt((now[0] + other[0]) / 2, (now[1] + other[1]) / 2, spread(now) / Math.max(1, spread(before)));
-    } else if (this.view.zoom > 1) {
-      this.view.x += now[0] - before[0];
-      this.view.y += now[1] - before[1];
-      this.transform();
-    }
   }
 }

@@ -1,10 +1,10 @@
 // Label review: one doubtful image after the other, judged by key, shown without the server.
 //
 // A batch of images is here; a key decides on the one that is painted and shows the next at once.
-// Decisions go to the server as a log (see decision_log.js) and count as saved when it says so.
+// Decisions go to the server as a log (see shared/decision_log.js) and count as saved when it says so.
 
 import { addressOf, badgeOf, element, formatCount, loadStyle } from "../shared/dom.js";
-import { DecisionLog } from "./decision_log.js";
+import { openLog } from "../shared/decision_log.js";
 
 const PREFETCHED = 6; // images ahead
 const RECENT = 8; // decisions that stay in sight
@@ -23,7 +23,7 @@ export function mount(component) {
 
 class LabelReview {
   constructor(parent, data) {
-    this.log = new DecisionLog(data.place);
+    this.log = openLog("label_review", data.place);
     this.returned = []; // images taken back, which come first
     this.abort = new AbortController();
     this.build(parent);
@@ -103,8 +103,9 @@ class LabelReview {
     loadStyle(data.style_url).finally(() => {
       this.root.style.visibility = "visible";
     });
+    const wasLeftBehind = !before || this.log.older; // by a reload
     this.log.acknowledge(data.acked);
-    if (!before && this.log.entries.length) this.send(); // what a reload left behind
+    if (wasLeftBehind && this.log.unwritten.length) this.send();
     if (JSON.stringify(before?.labels) !== JSON.stringify(data.labels)) this.showLabels();
     this.showNext({ stay: true });
   }
@@ -182,7 +183,7 @@ class LabelReview {
     this.count.textContent = `${formatCount(looked)} of ${formatCount(n_total)} looked at`;
     this.meter.max = Math.max(1, n_total);
     this.meter.value = looked;
-    const unsaved = this.log.entries.length;
+    const unsaved = this.log.unwritten.length;
     this.state.textContent = unsaved ? `saving ${formatCount(unsaved)}…` : this.log.seq ? "all saved" : "";
     this.state.toggleAttribute("data-unsaved", unsaved > 0);
     this.done.hidden = Boolean(item);
@@ -190,7 +191,7 @@ class LabelReview {
   }
 
   showTrail() {
-    this.trail.replaceChildren(...this.log.recent.slice(-RECENT).reverse().map(({ item, kind, label, isSaved }) =>
+    this.trail.replaceChildren(...this.log.recent.slice(-RECENT).reverse().map(({ items: [item], kind, label, isSaved }) =>
       element("li", { "data-saved": isSaved }, [
         element("img", { alt: "", src: addressOf(this.data.thumbnail_url, item.id) }),
         element("span", { text: kind === "skip" ? "skipped" : label }),
@@ -204,7 +205,7 @@ class LabelReview {
     const item = this.item;
     if (!item || !this.isPainted || (!this.isThere && kind !== "skip")) return;
     const chosen = { accept: item.suggested.text, keep: item.given.text, skip: null, label }[kind];
-    this.log.add(item, kind, chosen);
+    this.log.add([item], kind, chosen, () => ({ seen: item.given.text }));
     this.returned = this.returned.filter(({ id }) => id !== item.id);
     this.send();
     this.showNext();
@@ -212,9 +213,9 @@ class LabelReview {
 
   /** Takes the last decision back: its image comes again. */
   undo() {
-    const item = this.log.undo();
-    if (!item) return;
-    this.returned.unshift(item);
+    const items = this.log.undo();
+    if (!items) return;
+    this.returned.unshift(...items);
     this.send();
     this.showNext();
   }

@@ -44,9 +44,9 @@ def decision(seq: int, item: dict[str, Any], kind: str, label: str | None = None
     return {"seq": seq, "id": item["id"], "kind": kind, "label": chosen, "seen": seen}
 
 
-def decide(at: AppTest, *entries: dict[str, Any], review: str = "abc") -> AppTest:
+def decide(at: AppTest, *entries: dict[str, Any], name: str = "abc") -> AppTest:
     """What the browser sends after keys were pressed."""
-    return send(at, REVIEW, log={"review": review, "entries": list(entries)})
+    return send(at, REVIEW, log={"log": name, "entries": list(entries)})
 
 
 def label_of(workspace: Workspace, image_id: int) -> tuple[str | None, str | None]:
@@ -95,7 +95,7 @@ def test_an_accepted_suggestion_and_a_kept_label_are_a_persons_and_do_not_come_a
     assert label_of(workspace, second["id"]) == (second["given"]["text"], "human")
     assert [item["id"] for item in asked(at)] == [item["id"] for item in others]
     data = component_data(at, REVIEW)
-    assert data["acked"] == {"review": "abc", "seq": 2}
+    assert data["acked"] == {"log": "abc", "seq": 2}
     assert (data["n_looked"], data["n_total"]) == (2, 6)
     again = open_view(open_page)
     assert [item["id"] for item in asked(again)] == [item["id"] for item in others]
@@ -180,12 +180,12 @@ def test_a_label_that_somebody_else_gave_meanwhile_stays(
     [
         None,
         {},
-        {"review": "abc", "entries": 3},
-        {"review": "a/b", "entries": []},
-        {"review": "abc", "entries": [{"seq": 1, "id": 1, "kind": "delete"}]},
-        {"review": "abc", "entries": [{"seq": -1, "id": 1, "kind": "skip"}]},
-        {"review": "abc", "entries": [{"seq": 1, "id": True, "kind": "skip"}]},
-        {"review": "abc", "entries": [{"seq": 1, "id": 1, "kind": "accept", "label": "dirt"}]},
+        {"log": "abc", "entries": 3},
+        {"log": "a/b", "entries": []},
+        {"log": "abc", "entries": [{"seq": 1, "id": 1, "kind": "delete"}]},
+        {"log": "abc", "entries": [{"seq": -1, "id": 1, "kind": "skip"}]},
+        {"log": "abc", "entries": [{"seq": 1, "id": True, "kind": "skip"}]},
+        {"log": "abc", "entries": [{"seq": 1, "id": 1, "kind": "accept", "label": "dirt"}]},
     ],
 )
 def test_a_forged_log_is_refused(log: object) -> None:
