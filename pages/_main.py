@@ -54,6 +54,14 @@ page = st.navigation(  # before the log-in too, else a link to a page would be "
                 url_path="evaluation",
             ),
         ],
+        "Decide": [
+            st.Page(
+                PAGES / "triage.py",
+                title="Triage",
+                icon=":material/rule:",
+                url_path="triage",
+            )
+        ],
         "Follow": [
             st.Page(
                 PAGES / "activity.py",

@@ -125,6 +125,7 @@ def forget_view() -> None:
         "clusters_and_anomalies",
         "fine_tuning",
         "evaluation",
+        "triage",
         "activity",
     )
     for key in list(st.session_state):
