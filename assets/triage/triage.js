@@ -21,8 +21,12 @@ const LONGEST_COMMENT = 500;
 
 /** Mounts or updates the component in its element; called again at every change of `data` or theme. */
 export function mount(component) {
-  const { parentElement } = component;
-  parentElement.triage ??= new Triage(parentElement, component.data);
+  const { parentElement, data } = component;
+  if (parentElement.triage && parentElement.triage.place !== data.place) { // another person has come
+    parentElement.triage.destroy();
+    parentElement.triage = null;
+  }
+  parentElement.triage ??= new Triage(parentElement, data);
   const triage = parentElement.triage;
   triage.update(component);
   return () => {
@@ -33,6 +37,7 @@ export function mount(component) {
 
 class Triage {
   constructor(parent, data) {
+    this.place = data.place;
     this.log = openLog("triage", data.place);
     this.returned = []; // items taken back, which come first
     this.asked = []; // numbers of the entries that take back what only the server knows

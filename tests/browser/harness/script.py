@@ -1,4 +1,7 @@
-"""The page under test; the address says which: `?view=map&n=1000`, `gallery` or `stock`."""
+"""The page under test; the address says which: `?view=map&n=1000`, or another view."""
+
+import json
+from dataclasses import asdict
 
 import harness_data as data
 import numpy as np
@@ -13,6 +16,16 @@ from pages._latent_map import (
     StoredSelection,
     latent_map,
     latest_selection,
+)
+from pages._triage_card import (
+    Guess,
+    Idle,
+    Neighbour,
+    TriageItem,
+    TriageLabel,
+    TriageProgress,
+    parse_log,
+    triage_card,
 )
 
 IMAGES = {
@@ -137,6 +150,61 @@ def show_gallery(n: int) -> None:
     st.text(f"similar {similar}")
 
 
+def show_triage(n: int, n_lost: int) -> None:
+    """Items to judge; the first `n_lost` messages are written, and never answered."""
+    written = st.session_state.setdefault("written", {})
+    st.session_state.setdefault("acked", ("", 0))
+    messages = st.session_state.setdefault("messages", [])
+
+    def take() -> None:
+        log, entries = parse_log(st.session_state.triage["log"])
+        messages.append(log)
+        for entry in entries:
+            written.setdefault(entry.seq, entry)
+        if len(messages) > n_lost:
+            st.session_state.acked = (log, max(written))
+
+    ids = [data.FIRST_ID + place for place in range(n)]
+    decided = {entry.item_id for entry in written.values()}
+    triage_card(
+        [triage_item(i) for i in ids if i not in decided][:24],
+        view="focus",
+        labels=[
+            TriageLabel(name, data.PALETTE[place], str(place + 1))
+            for place, name in enumerate(NAMES)
+        ],
+        examples={name: [ids[place]] for place, name in enumerate(NAMES)},
+        progress=TriageProgress(len(decided), n),
+        idle=Idle("All done."),
+        acked=st.session_state.acked,
+        told=(),
+        place="harness",
+        thumbnail_url=IMAGES["thumbnail_url"],
+        preview_url=IMAGES["preview_url"],
+        image_url="images/full/{id}",
+        key="triage",
+        on_log=take,
+    )
+    st.text(json.dumps([asdict(written[seq]) for seq in sorted(written)]))
+
+
+def triage_item(image_id: int) -> TriageItem:
+    name, color = NAMES[2], data.PALETTE[2]
+    return TriageItem(
+        id=image_id,
+        image_id=image_id,
+        title=data.UNTRUSTED,
+        seen=None,
+        suggested=Badge(name, color),
+        is_blind=False,
+        top=(Guess(name, color, 0.6), Guess(NAMES[0], data.PALETTE[0], 0.3)),
+        why=f"Looks like {name}.",
+        nearest=(Neighbour(image_id + 1, name, color),),
+        opinion=1,
+        n_opinions=1,
+    )
+
+
 st.set_page_config(layout="wide", page_title="Harness")
 n_shown = int(st.query_params.get("n", "1000"))
 colour_kind = st.query_params.get("kind", "category")
@@ -145,5 +213,7 @@ match st.query_params.get("view", "map"):
         show_maps(n_shown, colour_kind, int(st.query_params.get("maps", "1")))
     case "gallery":
         show_gallery(n_shown)
+    case "triage":
+        show_triage(n_shown, int(st.query_params.get("deaf", "0")))
     case "stock":
         show_stock_chart(n_shown, colour_kind)
