@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, binomtest
 from sklearn.metrics import cohen_kappa_score
 
 from core.learning.evaluation import estimate_share
@@ -144,6 +144,9 @@ def test_pairs_are_pooled_by_their_images_and_an_item_of_three_people_counts_onc
     # Observed: 8, 1 and 1 of 8, 2 and 2; by chance: 4 of 8, 1 of 2, 1 of 2.
     assert measure.overall.value == pytest.approx((10 / 12 - 6 / 12) / (1 - 6 / 12))
     assert measure.overall.n == 8
+    of_twelve = binomtest(10, 12).proportion_ci(method="wilson")
+    assert measure.overall.low < (of_twelve.low - 1 / 2) / (1 / 2) - 0.05
+    assert measure.overall.high > (of_twelve.high - 1 / 2) / (1 / 2)
 
 
 def test_the_class_that_people_disagree_on_most_comes_first() -> None:

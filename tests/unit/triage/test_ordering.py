@@ -137,15 +137,17 @@ def test_a_large_set_is_projected_and_still_finds_the_clouds(
 ) -> None:
     monkeypatch.setattr(ordering, "EXACT_LIMIT", 1_000)
     rng = np.random.default_rng(1)
-    middles = np.repeat(10 * rng.standard_normal((4, 200)), [70, 20, 5, 5], axis=0)
+    # Far from 0, so that labelled images must be seen from the same middle as the others.
+    middles = 30 + np.repeat(10 * rng.standard_normal((4, 200)), [70, 20, 5, 5], axis=0)
     points = middles + rng.standard_normal(middles.shape)
     places = order_by_diversity(points, np.zeros((0, 200)), n_centers=4, seed=3)
     found = np.searchsorted([70, 90, 95], first_rows(places, 4), side="right")
     assert sorted(found.tolist()) == [0, 1, 2, 3]
     again = order_by_diversity(points, np.zeros((0, 200)), n_centers=4, seed=3)
     assert places.tolist() == again.tolist()
-    labelled = order_by_diversity(points, middles[:95], n_centers=1, seed=3)
+    labelled = order_by_diversity(points, points[:95], n_centers=1, seed=3)
     assert first_rows(labelled, 1)[0] >= 95
+    assert len(set(labelled[:95])) == 1  # all at no distance from themselves
 
 
 def test_of_many_labelled_images_some_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,14 +238,18 @@ def test_an_image_without_a_suggestion_is_in_no_group() -> None:
 
 
 def test_a_group_that_is_too_large_is_cut_so_that_neighbours_stay_together() -> None:
-    points = np.linspace(0, 1, 100)[:, None]
-    groups = group_alike(points, ["dirt"] * 100, size=10, limit=10, seed=0)
-    assert np.bincount(groups).max() <= 10
-    copies = group_alike(np.ones((100, 1)), ["dirt"] * 100, size=10, limit=30, seed=0)
-    assert np.bincount(copies).tolist() == [25, 25, 25, 25]
-    for number in np.unique(groups):
-        rows = np.flatnonzero(groups == number)
-        assert (np.diff(rows) == 1).all()
+    # One image far away is a cluster by itself, and the line of the others one of a hundred.
+    line = np.random.default_rng(0).permutation(np.linspace(0, 1, 100))
+    groups = group_alike(np.append(line, 1e3)[:, None], ["dirt"] * 101, size=60, limit=60, seed=0)
+    assert sorted(np.bincount(groups).tolist()) == [1, 50, 50]
+    halves = [set(groups[:100][part]) for part in (line < 0.5, line > 0.5)]
+    assert [len(half) for half in halves] == [1, 1]
+    assert halves[0] != halves[1]
+
+
+def test_copies_of_one_image_are_cut_into_equal_parts() -> None:
+    groups = group_alike(np.ones((100, 1)), ["dirt"] * 100, size=10, limit=30, seed=0)
+    assert np.bincount(groups).tolist() == [25, 25, 25, 25]
 
 
 @given(features_of_any_kind, st.integers(1, 6), st.data())
