@@ -97,14 +97,14 @@ def test_at_speed_every_decision_is_for_the_image_seen_and_the_batch_does_not_ru
 ) -> None:
     enqueue(small)
     page = work_as("Ada")
-    for place in range(70):
+    for place in range(60):
         page.keyboard.press("a12"[place % 3])
         page.wait_for_timeout(1000 / TYPED_AT_ONCE)
-        if page.evaluate("window.seen.length") >= 45:
+        if page.evaluate("window.seen.length") >= 30:
             break
     saved(page)
     seen = page.evaluate("window.seen")
-    assert len(seen) >= 45  # almost two batches
+    assert len(seen) >= 30  # more than a batch
     assert len({item for item, _ in seen}) == len(seen)
     recorded = {each.item_id: each for each in decisions.list_decisions(small)}
     assert recorded.keys() == {item for item, _ in seen}
@@ -114,14 +114,12 @@ def test_at_speed_every_decision_is_for_the_image_seen_and_the_batch_does_not_ru
     assert page.locator(".lq-count").inner_text() == f"{len(seen)} of 60 decided"
 
 
-def test_undo_goes_back_many_steps_also_over_a_reload_and_in_another_browser(
-    work_as, small: Workspace
+def test_undo_goes_back_many_steps_also_over_a_reload_and_without_the_tabs_memory(
+    work_as, app_url: str, small: Workspace
 ) -> None:
     enqueue(small)
     page = work_as("Ada")
-    done = [press(page, key) for key in ("a", "2", "x", "s", "m")]
-    page.keyboard.press("Backspace")
-    shows(page, done[4])
+    done = [press(page, key) for key in ("a", "x", "s", "2")]
     page.keyboard.press("Control+z")
     shows(page, done[3])
     page.reload()
@@ -131,12 +129,15 @@ def test_undo_goes_back_many_steps_also_over_a_reload_and_in_another_browser(
     page.keyboard.press("Backspace")
     shows(page, done[2])
     saved(page)
-    elsewhere = work_as("Ada")
-    elsewhere.keyboard.press("Backspace")
-    shows(elsewhere, done[1])
-    elsewhere.keyboard.press("Backspace")
-    shows(elsewhere, done[0])
-    saved(elsewhere)
+    page.goto(f"{app_url}/_stcore/health")
+    page.evaluate("sessionStorage.clear()")  # what the tab knew is gone
+    page.go_back()
+    painted(page)
+    page.keyboard.press("Backspace")
+    shows(page, done[1])
+    page.keyboard.press("Backspace")
+    shows(page, done[0])
+    saved(page)
     assert decided(small) == {}
     assert {image.label_origin for image in catalog.list_images(small)} == {"imported"}
 
@@ -232,7 +233,7 @@ def test_two_people_never_see_the_same_item_and_a_conflict_stands_out(
     enqueue(small)
     ada, grace = work_as("Ada"), work_as("Grace")
     mine, theirs = [], []
-    for _ in range(6):
+    for _ in range(3):
         mine.append(press(ada, "a"))
         theirs.append(press(grace, "a"))
     assert not set(mine) & set(theirs)
@@ -334,10 +335,11 @@ def test_who_was_away_comes_back_by_a_key_that_decides_nothing(work_as, small: W
 def test_what_gets_no_answer_is_sent_again_and_names_are_never_markup(
     browser_page, harness_url: str
 ) -> None:
-    browser_page.goto(f"{harness_url}/?view=triage&n=30&deaf=2")
+    browser_page.goto(f"{harness_url}/?view=triage&n=30&deaf=1")
     done = [press(browser_page, key) for key in ("a", "1", "s")]
     assert re.match(r"saving \d", browser_page.locator(".lq-state").inner_text())
     saved(browser_page)
+    browser_page.get_by_text('"seq": 3').wait_for()
     written = json.loads(browser_page.locator("[data-testid=stText]").inner_text())
     assert [(entry["item_id"], entry["kind"]) for entry in written] == [
         (done[0], "label"),
