@@ -152,7 +152,8 @@ export class FocusView {
       this.app.store.get(this.data.preview_url, item.image_id);
       for (const { id } of item.nearest) warm(this.data.thumbnail_url, id);
     }
-    for (const ids of Object.values(this.data.examples)) for (const id of ids) warm(this.data.thumbnail_url, id);
+    const labels = [...this.data.labels.filter(({ key }) => key).map(({ text }) => text), this.suggested];
+    for (const label of labels) for (const id of this.data.examples[label] ?? []) warm(this.data.thumbnail_url, id);
   }
 
   /** Commands that only this view has. */

@@ -1,6 +1,6 @@
 // The image at work: large, zoomed, made clearer, explained, compared with another.
 
-import { element, iconButton } from "../shared/dom.js";
+import { addressOf, element, iconButton } from "../shared/dom.js";
 import { Zoom } from "../shared/zoom.js";
 import { HeatMap } from "../gallery/heat_map.js";
 
@@ -80,8 +80,10 @@ export class Stage {
 
   /** The preview gives way to all the image's pixels. */
   async showWhole(item) {
-    const { image, ready } = this.store.get(this.data.image_url, item.image_id);
-    if (!(await ready) || this.item !== item) return;
+    const image = new Image(); // not held in the store: it may be very large
+    image.src = addressOf(this.data.image_url, item.image_id);
+    const isThere = await image.decode().then(() => true, () => false);
+    if (!isThere || this.item !== item) return;
     const before = this.view.firstChild;
     image.className = before.className;
     image.alt = before.alt;

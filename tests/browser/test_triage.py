@@ -311,6 +311,25 @@ def test_fingers_decide_on_a_tablet_by_buttons_that_are_large_enough(
     assert decided(small) == {first: "dirt"}
 
 
+def test_a_duplicated_tab_does_not_take_its_decisions_for_those_of_the_first(
+    work_as, small: Workspace
+) -> None:
+    enqueue(small)
+    page = work_as("Ada")
+    done = {press(page, "a")}
+    saved(page)
+    with page.expect_popup() as opening:  # it begins with a copy of the first tab's storage
+        page.evaluate("window.open(location.href)")
+    copy = opening.value
+    done.add(press(copy, "2"))
+    saved(copy)
+    page.bring_to_front()
+    assert press(page, "x") in done  # the tabs of one person share what is leased
+    page.locator(".lq-trail").get_by_text("You had decided this one already").wait_for()
+    saved(page)
+    assert set(decided(small)) == done
+
+
 def test_who_was_away_comes_back_by_a_key_that_decides_nothing(work_as, small: Workspace) -> None:
     enqueue(small)
     page = work_as("Ada")
