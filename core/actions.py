@@ -1,5 +1,6 @@
 """Quick actions of pages that join what is stored with light computation; nothing here is a job."""
 
+from core.analysis.audits import AuditReading, read_audit
 from core.errors import OperatorError
 from core.images.grouping import joined_groups
 from core.images.splits import split_off_calibration as draw_calibration
@@ -61,6 +62,35 @@ def undo(workspace: Workspace, batch_id: int, *, actor: str) -> Undone:
         decisions.take_back_label(workspace, batch.id, actor=actor)
         return Undone(batch.id, batch.n_changes, 0)
     return labels.undo(workspace, batch.id, actor=actor)
+
+
+def watch_audit(workspace: Workspace) -> AuditReading | None:
+    """Let automatic labelling rest where its measured error is above the promise beyond chance.
+
+    To be called after every decision; it costs little where nothing is audited.
+
+    Returns:
+        The audit as it stands now; None where nothing has been labelled automatically.
+    """
+    found = read_audit(workspace)
+    if found is None or found.is_paused or not found.is_broken:
+        return found
+    measure = found.measure
+    applications.pause(
+        workspace,
+        f"{measure.n_wrong:,} of {measure.n_checked:,} automatic labels that people checked were "
+        f"wrong: more than {measure.anytime_low:.1%} of all are, and "
+        f"{found.application.max_error:.1%} was promised.",
+        actor="audit",
+        evidence={
+            "model": found.application.model,
+            "promised": found.application.max_error,
+            "n_checked": measure.n_checked,
+            "n_wrong": measure.n_wrong,
+            "anytime_low": measure.anytime_low,
+        },
+    )
+    return read_audit(workspace)
 
 
 def unite_look_alikes(workspace: Workspace, *, actor: str) -> Batch:

@@ -49,7 +49,7 @@ _ARRAYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "comparison": (("in_second",), ()),
     "evaluation": (("logits", "probabilities", "predicted", "clusters", "roles"), ("centers",)),
     "movement": (("movement",), ()),
-    "triage_plan": (("is_auto", "predicted", "confidence"), ()),
+    "triage_plan": (("is_auto", "predicted", "confidence", "probabilities"), ()),
 }
 _SCRATCH = ("unpacked", "generated", "export")  # what steps make in a job's folder and remove
 _PACKAGES = (

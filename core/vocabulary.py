@@ -13,6 +13,8 @@ NOT_A_DEFECT = "not_a_defect"
 UNUSABLE = "unusable"
 RESERVED_LABELS = (MULTIPLE, NOT_A_DEFECT, UNUSABLE)
 
+ORDERS = ("uncertainty", "novelty", "diversity", "oldest")  # in which a queue can be worked off
+
 SYNTHETIC = ("origin", "synthetic")  # the attribute that marks a generated image for good
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
+from core import actions
 from core.errors import OperatorError
 from core.state import decisions, triage_queue
 from core.state.decisions import Entry
@@ -112,6 +113,8 @@ def _write(workspace: Workspace, log: str, entry: TriageEntry, *, actor: str) ->
         )
     except OperatorError as error:
         return Told(entry.seq, "refused", str(error))
+    if outcome.is_audit:
+        actions.watch_audit(workspace)
     _note_pace(entry)
     scores = st.session_state.get(_SCORES, {}).pop(entry.item_id, ())
     found = f"The model found: {describe_scores(scores)}." if scores else ""

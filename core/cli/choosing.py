@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from core.state.runs import Run
     from core.state.workspace import Workspace
 
-_COMMAND_FOR = {"embedding": "embed", "projection": "project", "clustering": "cluster"}
+_COMMAND_FOR = {
+    "embedding": "embed",
+    "projection": "project",
+    "clustering": "cluster",
+    "triage_plan": "triage plan",
+}
 
 
 def add_embedding(parser: Any) -> None:

@@ -548,6 +548,54 @@ class PlanTriage(JobConfig):
 
 
 @dataclass(frozen=True)
+class ApplyTriage(JobConfig):
+    """Let the model label what a plan leaves to it, and put the rest into the queue.
+
+    Attributes:
+        plan: id of the plan's run.
+        audit_share: of the automatic labels that people check, in [0, 1].
+        gold_share: images of known label that are mixed in, as a share of those left to people.
+        second_share: of those left to people that two of them judge, in [0, 1].
+        seed: of the draws.
+
+    Raises:
+        ValueError: a share lies outside [0, 1].
+    """
+
+    kind = "apply_triage"
+    title = "Apply the plan"
+    lane = "interactive"
+
+    plan: str
+    audit_share: float = 0.02
+    gold_share: float = 0.02
+    second_share: float = 0.05
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("audit_share", "gold_share", "second_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class DescribeQueue(JobConfig):
+    """Let a model look at the images in the queue that none has looked at.
+
+    Attributes:
+        model: id in the registry.
+        device: `auto`, or a name that torch knows.
+    """
+
+    kind = "describe_queue"
+    title = "Look at the queue"
+    lane = "interactive"
+
+    model: str
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
 class CheckFiles(JobConfig):
     """Look whether every file is still there and unchanged."""
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from core.latent.reduction import unit_rows
 
+_QUERIES_AT_ONCE = 1_024
 _ROWS_AT_ONCE = 16_384  # of a map on disk: at most 130 MB of 2,048 features
 
 
@@ -40,6 +41,43 @@ def nearest(vectors: np.ndarray, row: int, *, n_neighbors: int) -> tuple[np.ndar
     rows = np.argpartition(distances, n_found - 1)[:n_found]
     rows = rows[np.lexsort((rows, distances[rows]))]
     return rows, distances[rows].clip(0.0, 2.0)
+
+
+def nearest_among(
+    vectors: np.ndarray, known: np.ndarray, *, n_neighbors: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each of some images the known ones nearest to it by cosine distance, exactly.
+
+    Args:
+        vectors: float array (n_images, n_features).
+        known: float array (n_known, n_features).
+        n_neighbors: how many; fewer where there are not so many.
+
+    Returns:
+        (rows, distances): int64 and float32 (n_images, n_found), nearest first; rows of `known`,
+        distances in [0, 2].
+
+    Raises:
+        ValueError: `n_neighbors` is below 1.
+    """
+    if n_neighbors < 1:
+        raise ValueError(f"n_neighbors must be at least 1, got {n_neighbors}")
+    n_found = min(n_neighbors, len(known))
+    rows = np.empty((len(vectors), n_found), np.int64)
+    distances = np.empty((len(vectors), n_found), np.float32)
+    if not n_found:
+        return rows, distances
+    reference = unit_rows(np.asarray(known, np.float32)).T
+    for start in range(0, len(vectors), _QUERIES_AT_ONCE):
+        some = unit_rows(np.asarray(vectors[start : start + _QUERIES_AT_ONCE], np.float32))
+        found = 1.0 - some @ reference  # (n_some, n_known)
+        nearest_rows = np.argpartition(found, n_found - 1, axis=1)[:, :n_found]
+        of_nearest = np.take_along_axis(found, nearest_rows, axis=1)
+        order = np.lexsort((nearest_rows, of_nearest), axis=1)
+        stop = start + len(some)
+        rows[start:stop] = np.take_along_axis(nearest_rows, order, axis=1)
+        distances[start:stop] = np.take_along_axis(of_nearest, order, axis=1).clip(0.0, 2.0)
+    return rows, distances
 
 
 def nearest_of_label(

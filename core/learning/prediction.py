@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.latent.reduction import unit_rows
+from core.latent.neighbors import nearest_among
 from core.learning.calibration import softmax
 from core.learning.networks import Head
-
-_ROWS_AT_ONCE = 1_024
 
 
 @dataclass(frozen=True)
@@ -64,37 +62,16 @@ def predict_features(
         n_neighbors: how many to name, fewer where there are not so many.
     """
     probabilities = softmax(head.logits(features), temperature=temperature)
-    reference = unit_rows(known.astype(np.float32)) if len(known) else known
-    predictions: list[Prediction] = []
-    for start in range(0, len(features), _ROWS_AT_ONCE):
-        some = unit_rows(features[start : start + _ROWS_AT_ONCE].astype(np.float32))
-        distances = (1.0 - some @ reference.T).clip(0.0, 2.0) if len(known) else None
-        for row in range(len(some)):
-            shares = probabilities[start + row]
-            best = int(shares.argmax())
-            own = None if distances is None else distances[row]
-            predictions.append(
-                Prediction(
-                    label=classes[best],
-                    confidence=float(shares[best]),
-                    probabilities=tuple(shares.tolist()),
-                    novelty=_novelty(own, is_trained),
-                    nearest=_nearest(own, n_neighbors),
-                )
-            )
-    return predictions
-
-
-def _novelty(distances: np.ndarray | None, is_trained: np.ndarray) -> float | None:
-    if distances is None or not is_trained.any():
-        return None
-    return float(distances[is_trained].min())
-
-
-def _nearest(distances: np.ndarray | None, n_neighbors: int) -> tuple[Neighbor, ...]:
-    if distances is None:
-        return ()
-    n_found = min(n_neighbors, len(distances))
-    rows = np.argpartition(distances, n_found - 1)[:n_found]
-    rows = rows[np.lexsort((rows, distances[rows]))]
-    return tuple(Neighbor(int(row), float(distances[row])) for row in rows)
+    rows, distances = nearest_among(features, known, n_neighbors=n_neighbors)
+    trained = known[is_trained]
+    from_trained = nearest_among(features, trained, n_neighbors=1)[1] if len(trained) else None
+    return [
+        Prediction(
+            label=classes[int(shares.argmax())],
+            confidence=float(shares.max()),
+            probabilities=tuple(shares.tolist()),
+            novelty=None if from_trained is None else float(from_trained[image, 0]),
+            nearest=tuple(map(Neighbor, rows[image].tolist(), distances[image].tolist())),
+        )
+        for image, shares in enumerate(probabilities)
+    ]

@@ -25,7 +25,7 @@ from core.state.clock import now
 from core.state.database import is_one_of, reading, writing
 from core.state.queue_rows import NewItem, add_items, describe_items, is_open
 from core.state.schema import applications, batches, changes, decisions, images, pauses, queue
-from core.state.triage_queue import is_standing
+from core.state.triage_queue import IS_PENDING, is_standing
 from core.state.workspace import Workspace
 
 
@@ -85,7 +85,7 @@ class Reverted:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedLabel:
     """An automatic label that a person has checked.
 
     Attributes:
@@ -216,7 +216,7 @@ def list_applications(workspace: Workspace, *, limit: int | None = None) -> list
         return [Application(**row._asdict()) for row in connection.execute(query)]
 
 
-def list_checked(workspace: Workspace, *, model: str | None = None) -> list[Checked]:
+def list_checked(workspace: Workspace, *, model: str | None = None) -> list[CheckedLabel]:
     """Automatic labels that people have checked, in the order of their decisions.
 
     Of an item on which people disagreed, what settled it counts; while none has, it is left out.
@@ -250,7 +250,14 @@ def list_checked(workspace: Workspace, *, model: str | None = None) -> list[Chec
     if model is not None:
         query = query.where(queue.c.model == model)
     with reading(workspace) as connection:
-        return [Checked(**row._asdict()) for row in connection.execute(query)]
+        return [CheckedLabel(**row._asdict()) for row in connection.execute(query)]
+
+
+def count_unchecked(workspace: Workspace) -> int:
+    """Audited images that wait for a person."""
+    query = sa.select(sa.func.count()).select_from(queue).where(IS_PENDING, queue.c.kind == "audit")
+    with reading(workspace) as connection:
+        return connection.execute(query).scalar_one()
 
 
 def current_pause(workspace: Workspace) -> Pause | None:

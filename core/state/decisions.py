@@ -71,12 +71,14 @@ class Outcome:
             others decided otherwise; `yours`, where the person had decided the item already and
             this changes nothing.
         told: a sentence for the person, or nothing.
+        is_audit: the item was there to check an automatic label.
     """
 
     seq: int
     item_id: int
     standing: str
     told: str
+    is_audit: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,9 @@ def decide(workspace: Workspace, entry: Entry, *, actor: str) -> Outcome:
         item = _lock_item(connection, entry.item_id)  # before anything of it is read
         before = _find_entry(connection, entry.log, entry.seq)
         if before is not None:
-            return Outcome(entry.seq, before.item_id, before.standing, before.told)
+            return Outcome(
+                entry.seq, before.item_id, before.standing, before.told, item.kind == "audit"
+            )
         mine = [each for each in _standing(connection, item.id) if each.actor == actor]
         if any(each.kind == "label" for each in mine):
             told = "You had decided this one already: that stands."
@@ -550,7 +554,7 @@ def _conclude(connection: sa.Connection, item_id: int, decision_id: int, entry: 
     connection.execute(
         decisions.update().where(decisions.c.id == decision_id).values(standing=standing, told=told)
     )
-    return Outcome(entry.seq, item_id, standing, told)
+    return Outcome(entry.seq, item_id, standing, told, is_audit=item.kind == "audit")
 
 
 def _sentence(item: sa.Row, own: sa.Row, others: Sequence[sa.Row], standing: str) -> str:

@@ -93,7 +93,10 @@ def describe_items(connection: sa.Connection, items: Sequence[NewItem]) -> None:
     told = ("suggested", "facts", "model", "alike", "by_uncertainty", "by_novelty", "by_diversity")
     connection.execute(
         queue.update()
-        .where(queue.c.image_id == sa.bindparam("waiting"), is_open())
+        .where(
+            queue.c.image_id == sa.bindparam("waiting"),
+            sa.or_(*(queue.c.state == state for state in OPEN_STATES)),  # no IN with many rows
+        )
         .values({name: sa.bindparam(f"new_{name}", type_=queue.c[name].type) for name in told}),
         [
             {"waiting": each.image_id} | {f"new_{name}": getattr(each, name) for name in told}

@@ -7,17 +7,19 @@ settled in `core.state.decisions`, whoever held the item.
 """
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from core.errors import OperatorError
 from core.state.database import is_one_of, reading, writing
+from core.state.queue_rows import NewItem, describe_items, is_open
 from core.state.schema import decisions, images, opinions, queue
 from core.state.workspace import Workspace
+from core.vocabulary import ORDERS
 
 KINDS = ("picked", "ambiguous", "novel", "audit", "gold")
-ORDERS = ("uncertainty", "novelty", "diversity", "oldest")
 LEASE_S = 120.0
 SAID = ("label", "skip", "flag", "settle")  # kinds of decisions that say something of an item
 # Literal, for SQLite takes an index over some states only where it can see their names.
@@ -196,6 +198,41 @@ def progress(workspace: Workspace, *, actor: str) -> Progress:
     with reading(workspace) as connection:
         counts = connection.execute(sa.select(*(each.scalar_subquery() for each in parts))).one()
     return Progress(*counts)
+
+
+def item_of(workspace: Workspace, image_id: int) -> int:
+    """The item by which an image waits, or else waited last.
+
+    Raises:
+        OperatorError: it never has.
+    """
+    query = (
+        sa.select(queue.c.id)
+        .where(queue.c.image_id == image_id)
+        .order_by(sa.case((is_open(), 0), else_=1), queue.c.id.desc())
+        .limit(1)
+    )
+    with reading(workspace) as connection:
+        found = connection.execute(query).scalar()
+    if found is None:
+        raise OperatorError(
+            f"Image {image_id} is not in the queue.",
+            next_step="Send it to triage first, from any page that shows it.",
+        )
+    return found
+
+
+def undescribed(workspace: Workspace) -> list[int]:
+    """Ids of the images that wait and that no model has looked at."""
+    query = sa.select(queue.c.image_id).where(IS_PENDING, queue.c.facts.is_(None))
+    with reading(workspace) as connection:
+        return list(connection.execute(query).scalars())
+
+
+def describe(workspace: Workspace, items: Sequence[NewItem]) -> None:
+    """Say of images that wait what a model has found out about them."""
+    with writing(workspace) as connection:
+        describe_items(connection, items)
 
 
 def is_standing(rows: sa.FromClause = decisions) -> sa.ColumnElement[bool]:

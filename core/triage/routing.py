@@ -84,12 +84,14 @@ class RiskPlan:
         promise: what is promised, and from how many images that is known.
         is_auto: bool (n_images,), whether the model labels the image.
         sureness: float64 (n_images,), in [0, 1].
+        scale: what measures the sureness of any other image of this model.
         curve: error promised against images labelled, the strictest promise first.
     """
 
     promise: Promise
     is_auto: np.ndarray
     sureness: np.ndarray
+    scale: SurenessScale
     curve: tuple[CurvePoint, ...]
 
 
@@ -143,6 +145,7 @@ def plan_by_risk(
         promise=promise,
         is_auto=_accepted(of_images, promise),
         sureness=of_images,
+        scale=scale,
         curve=tuple(
             CurvePoint(error, _share(_accepted(of_images, promise_for(error))))
             for error in sorted(curve_errors)

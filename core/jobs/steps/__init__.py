@@ -33,6 +33,8 @@ STEPS: dict[type[JobConfig], str] = {
     configs.ExportModel: "core.jobs.steps.export_model:run",
     configs.ImportModel: "core.jobs.steps.import_model:run",
     configs.PlanTriage: "core.jobs.steps.plan_triage:run",
+    configs.ApplyTriage: "core.jobs.steps.apply_triage:run",
+    configs.DescribeQueue: "core.jobs.steps.apply_triage:describe_queue",
     configs.CheckFiles: "core.jobs.steps.check_files:run",
     configs.ExportImages: "core.jobs.steps.export_images:run",
 }

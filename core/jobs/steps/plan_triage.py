@@ -6,6 +6,8 @@ is a run: `triage apply` and pages read from it who labels what.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -19,14 +21,15 @@ from core.jobs.steps.evaluate_model import embedding_by_model, evaluated
 from core.jobs.steps.part_of_job import PartOfJob
 from core.jobs.steps.recording import Found, part, record
 from core.jobs.steps.run_ids import analysis_id
-from core.state import model_roles, models, runs
+from core.state import catalog, model_roles, models, runs
 from core.state.knowledge import load_knowledge
 from core.state.model_roles import CALIBRATION, TEST, TRAIN, VALIDATION, ImageRoles
 from core.state.models import Model
 from core.state.runs import Run
+from core.state.workspace import Workspace
 from core.triage.routing import RiskPlan, Scores, plan_by_risk
 
-VERSION = 1  # part of every run's id: raise it when the same input gives another plan
+VERSION = 2  # part of every run's id: raise it when the same input gives another plan
 
 
 def run(context: JobContext, config: PlanTriage) -> Mapping[str, Any]:
@@ -81,7 +84,10 @@ def _plan(
     probabilities = runs.load_array(workspace, evaluation, "probabilities")
     predicted = probabilities.argmax(axis=1)[routed]
     context.report(0.8, f"Routing {len(routed):,} images")
-    arrays = {"confidence": probabilities[routed].max(axis=1).astype(np.float32)}
+    arrays = {
+        "probabilities": probabilities[routed].astype(np.float32),
+        "confidence": probabilities[routed].max(axis=1).astype(np.float32),
+    }
     if config.rule == "cluster":
         predicted, is_auto, told = _by_cluster(context, model, evaluation, routed)
     else:
@@ -91,7 +97,13 @@ def _plan(
         is_auto = plan.is_auto
         arrays["sureness"] = plan.sureness.astype(np.float32)
         arrays["novelty"] = novelty[routed].astype(np.float32)
-        told = {**_told(plan), "curve": [asdict(point) for point in plan.curve]}
+        arrays["reference_confidence"] = plan.scale.confidences
+        arrays["reference_familiarity"] = plan.scale.familiarities
+        told = {
+            **_told(plan),
+            "curve": [asdict(point) for point in plan.curve],
+            "calibration_digest": calibration_digest(workspace, model, ids),
+        }
     result = {
         "model": model.id,
         "rule": config.rule,
@@ -106,6 +118,18 @@ def _plan(
     }
     arrays |= {"is_auto": is_auto, "predicted": predicted.astype(np.int16)}
     return Found(ids[routed], arrays, result)
+
+
+def calibration_digest(workspace: Workspace, model: Model, image_ids: np.ndarray) -> str:
+    """16 hex digits that change when the calibration images of a model, or their labels, do.
+
+    Args:
+        image_ids: int64 (n_images,), of the model's embedding.
+    """
+    calibration = image_ids[model_roles.image_roles(workspace, model, image_ids).rows(CALIBRATION)]
+    labels = catalog.column(workspace, calibration, "label")
+    asked = json.dumps([calibration.tolist(), labels])
+    return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
 
 def _to_route(config: PlanTriage, labels: tuple[str | None, ...], roles: ImageRoles) -> np.ndarray:

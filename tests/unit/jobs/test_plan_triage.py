@@ -1,67 +1,31 @@
 """A plan says who labels what: the sure images of known classes the model, all others people."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from core.jobs.configs import PlanTriage
-from core.jobs.steps import evaluate_model, plan_triage
-from core.jobs.steps.evaluate_model import _Outputs
 from core.state import catalog, labels, models, runs
 from core.state.catalog import ImageFilter
 from core.state.job_rows import Job
 from core.state.models import Model
 from core.state.runs import Run
-from core.state.workspace import Workspace, create_workspace
-from tests import classifiers
-from tests.factories import fill, new_image
-from tests.samples import do, keep_embedding
-
-CLASSES = classifiers.CLASSES  # dirt and drop; scratches are unknown to the model
-SHARES = (("train", 30), ("validation", 30), ("calibration", 80), ("test", 20), (None, 20))
+from core.state.workspace import Workspace
+from tests.samples import do
+from tests.toy_shop import make_model, make_shop
 
 
 @pytest.fixture
-def workspace(home) -> Workspace:
-    """Per class 30 images to train, 30 validate, 80 calibrate, 20 test and 20 without a label."""
-    workspace = create_workspace(home / "shop", name="Shop")
-    made = [
-        (label, split)
-        for label in (*CLASSES, "scratch")
-        for split, n in SHARES
-        for _ in range(n if label in CLASSES else n // 8)
-    ]
-    fill(
-        workspace,
-        *(
-            new_image(number, label=label if split else None, split=split)
-            for number, (label, split) in enumerate(made)
-        ),
-    )
-    places = [(*CLASSES, "scratch").index(label) for label, _ in made]
-    random = np.random.default_rng(0)
-    vectors = random.normal(0.0, 0.3, (len(made), 8)).astype(np.float32)
-    vectors[np.arange(len(made)), places] += 3.0
-    keep_embedding(workspace, catalog.image_ids(workspace), vectors)
-    return workspace
+def workspace(home: Path) -> Workspace:
+    """The toy shop."""
+    return make_shop(home)
 
 
 @pytest.fixture
 def model(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Model:
-    """It tells dirt from drop by their axes, and is as sure of a scratch as of anything."""
-    embedding = embedding_of(workspace)
-    features = runs.load_array(workspace, embedding, "vectors")
-    outputs = _Outputs(features, 2.0 * features[:, :2].astype(np.float64))
-    monkeypatch.setattr(evaluate_model, "_outputs", lambda *_: outputs)
-    monkeypatch.setattr(plan_triage, "embedding_by_model", lambda *_, **__: embedding)
-    chosen = {
-        split: catalog.image_ids(workspace, ImageFilter(splits=(split,), labels=CLASSES)).tolist()
-        for split in ("train", "validation")
-    }
-    return classifiers.add_model(workspace, **chosen)
-
-
-def embedding_of(workspace: Workspace) -> Run:
-    return runs.list_runs(workspace, "embedding")[0]
+    """Its model."""
+    return make_model(workspace, monkeypatch)
 
 
 def plan(workspace: Workspace, model: Model, **more: object) -> tuple[dict, Run]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.latent.neighbors import nearest, nearest_of_label
+from core.latent.neighbors import nearest, nearest_among, nearest_of_label
 
 # Directions at 0, 10, 20, 90 and 100 degrees.
 ANGLES = np.radians([0, 10, 20, 90, 100])
@@ -56,3 +56,18 @@ def test_neighbours_of_no_rows_are_none():
 def test_wrong_calls_are_refused(rows, wanted, labels, n, message):
     with pytest.raises(ValueError, match=message):
         nearest_of_label(VECTORS, np.array(rows), wanted, labels, n_neighbors=n)
+
+
+def test_the_nearest_among_known_images_come_in_order_with_their_distances() -> None:
+    known = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
+    rows, distances = nearest_among(np.array([[3.0, 0.0], [0.0, 1.0]]), known, n_neighbors=2)
+    assert rows.tolist() == [[0, 2], [1, 2]]
+    assert distances == pytest.approx(np.array([[0.0, 1 - 2**-0.5]] * 2), abs=1e-6)
+
+
+def test_fewer_known_images_than_asked_for_are_all_given() -> None:
+    rows, distances = nearest_among(np.eye(3), np.eye(3)[:1], n_neighbors=5)
+    assert rows.shape == distances.shape == (3, 1)
+    assert nearest_among(np.eye(3), np.zeros((0, 3)), n_neighbors=5)[0].shape == (3, 0)
+    with pytest.raises(ValueError, match="n_neighbors"):
+        nearest_among(np.eye(3), np.eye(3), n_neighbors=0)

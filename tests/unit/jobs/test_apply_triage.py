@@ -1,0 +1,185 @@
+"""Applying a plan: the model's labels, what people get, and what is mixed in unseen."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core import actions
+from core.analysis.audits import read_audit
+from core.jobs.configs import ApplyTriage, DescribeQueue, PlanTriage
+from core.state import applications, catalog, decisions, labels, runs, triage_queue
+from core.state.decisions import Entry
+from core.state.job_rows import Job
+from core.state.models import Model
+from core.state.runs import Run
+from core.state.triage_queue import QueueItem
+from core.state.workspace import Workspace
+from tests.samples import do
+from tests.toy_shop import CLASSES, make_model, make_shop
+
+
+@pytest.fixture
+def workspace(home: Path) -> Workspace:
+    """The toy shop."""
+    return make_shop(home)
+
+
+@pytest.fixture
+def model(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Model:
+    """Its model."""
+    return make_model(workspace, monkeypatch)
+
+
+def plan(workspace: Workspace, model: Model, **more: object) -> Run:
+    job = do(workspace, PlanTriage(model.id, **more))  # type: ignore[arg-type]
+    assert job.status == "succeeded", job.error
+    return runs.get_run(workspace, job.result["run"])
+
+
+def apply(workspace: Workspace, done: Run, **more: float) -> dict:
+    job = attempt(workspace, done, **more)
+    assert job.status == "succeeded", job.error
+    return job.result
+
+
+def attempt(workspace: Workspace, done: Run, **more: float) -> Job:
+    return do(workspace, ApplyTriage(done.id, **more))  # type: ignore[arg-type]
+
+
+def waiting(workspace: Workspace) -> list[QueueItem]:
+    return triage_queue.lease(workspace, actor="ann", n=1_000)
+
+
+def test_the_model_labels_what_it_is_sure_of_and_people_get_the_rest(
+    workspace: Workspace, model: Model
+) -> None:
+    done = plan(workspace, model)
+    result = apply(workspace, done, audit_share=0.0, gold_share=0.0)
+    ids = runs.load_array(workspace, done, "image_ids")
+    is_auto = runs.load_array(workspace, done, "is_auto")
+    given = catalog.column(workspace, ids[is_auto], "label")
+    places = runs.load_array(workspace, done, "predicted")[is_auto].tolist()
+    assert given == [model.classes[place] for place in places]
+    assert set(catalog.column(workspace, ids[is_auto], "label_origin")) == {"automatic"}
+    assert {item.image_id for item in waiting(workspace)} == set(ids[~is_auto].tolist())
+    assert (result["n_labelled"], result["n_queued"]) == (is_auto.sum(), (~is_auto).sum())
+
+
+def test_every_label_keeps_who_gave_it_and_how_sure_it_was(
+    workspace: Workspace, model: Model
+) -> None:
+    result = apply(workspace, plan(workspace, model))
+    batch = labels.find_batch(workspace, result["batch"])
+    assert batch.detail["model"] == model.id
+    (applied,) = applications.list_applications(workspace)
+    assert applied.options["threshold"] is not None
+    assert applied.options["audit_share"] == 0.02
+
+
+def test_a_card_tells_what_the_model_found(workspace: Workspace, model: Model) -> None:
+    apply(workspace, plan(workspace, model), audit_share=0.0, gold_share=0.0)
+    for item in waiting(workspace):
+        assert item.suggested == item.top[0][0]
+        assert len(item.top) == len(CLASSES)
+        assert item.nearest
+        assert set(catalog.column(workspace, np.array(item.nearest), "label_origin")) == {
+            "imported"
+        }
+        assert 0.0 <= item.novelty <= 1.0
+        assert item.kind in ("ambiguous", "novel")
+    assert any(item.kind == "novel" for item in waiting(workspace))
+
+
+def test_checked_and_known_images_cannot_be_told_from_those_judged_blind(
+    workspace: Workspace, model: Model
+) -> None:
+    apply(workspace, plan(workspace, model), audit_share=0.2, gold_share=0.5, second_share=0.0)
+    items = waiting(workspace)
+    mixed_in = [item for item in items if item.kind in ("audit", "gold")]
+    assert {item.kind for item in mixed_in} == {"audit", "gold"}
+    assert all(item.is_blind for item in mixed_in)
+    hidden = [item for item in items if item.is_blind and item not in mixed_in]
+    ordinary = [item for item in items if item not in mixed_in]
+    assert len(hidden) == min(len(mixed_in), len(ordinary))
+    assert {item.reason for item in mixed_in} == {item.reason for item in ordinary}
+    assert {item.n_opinions for item in items} == {1}
+
+
+def test_known_images_are_ones_that_the_model_has_not_learned_from(
+    workspace: Workspace, model: Model
+) -> None:
+    apply(workspace, plan(workspace, model), audit_share=0.0, gold_share=1.0)
+    gold = [item for item in waiting(workspace) if item.kind == "gold"]
+    splits = catalog.column(workspace, np.array([item.image_id for item in gold]), "split")
+    assert set(splits) <= {"validation", "test"}
+    assert all(item.suggested == item.seen for item in gold)
+
+
+def test_a_share_of_what_is_left_wants_two_opinions(workspace: Workspace, model: Model) -> None:
+    apply(workspace, plan(workspace, model), second_share=1.0, audit_share=0.0, gold_share=0.0)
+    assert {item.n_opinions for item in waiting(workspace)} == {2}
+
+
+def test_labels_of_the_calibration_changed_since_make_a_plan_out_of_date(
+    workspace: Workspace, model: Model
+) -> None:
+    done = plan(workspace, model)
+    some = catalog.image_ids(workspace, catalog.ImageFilter(splits=("calibration",)))[:1]
+    labels.relabel(workspace, some.tolist(), "scratch", actor="eve")
+    error = attempt(workspace, done).error
+    assert error is not None
+    assert "calibration images have changed" in error["title"]
+    assert applications.list_applications(workspace) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "said"), [({"of": "test"}, "test images"), ({"max_error": 0.001}, "promise nothing")]
+)
+def test_a_plan_that_is_none_to_act_on_is_refused(
+    workspace: Workspace, model: Model, more: dict, said: str
+) -> None:
+    error = attempt(workspace, plan(workspace, model, **more)).error
+    assert error is not None
+    assert said in error["title"]
+
+
+def test_the_papers_rule_can_be_applied_too(workspace: Workspace, model: Model) -> None:
+    result = apply(workspace, plan(workspace, model, rule="cluster"))
+    assert result["n_labelled"] > 0
+    (applied,) = applications.list_applications(workspace)
+    assert applied.rule == "cluster"
+
+
+def test_labelling_pauses_itself_when_people_find_more_wrong_than_was_promised(
+    workspace: Workspace, model: Model
+) -> None:
+    apply(workspace, plan(workspace, model), audit_share=1.0, gold_share=0.0)
+    audited = [item for item in waiting(workspace) if item.kind == "audit"]
+    for seq, item in enumerate(audited[:12], start=1):
+        entry = Entry("tab", seq, item.id, "label", "scratch", item.seen)
+        assert decisions.decide(workspace, entry, actor="ann").is_audit
+        actions.watch_audit(workspace)
+    found = read_audit(workspace)
+    assert found is not None
+    assert found.is_paused
+    assert found.measure.n_wrong == found.measure.n_checked > 0
+    assert "promised" in found.pause.reason
+    applications.resume(workspace, "a new lamp", actor="eve")
+    after = read_audit(workspace)
+    assert after is not None
+    assert (after.is_paused, after.measure.n_checked) == (False, 0)
+
+
+def test_a_model_looks_at_what_was_sent_to_triage_by_hand(
+    workspace: Workspace, model: Model
+) -> None:
+    images = catalog.image_ids(workspace, catalog.ImageFilter(splits=("test",)))[:3].tolist()
+    labels.set_queued(workspace, images, True, actor="ann", reason="odd")
+    assert [item.suggested for item in waiting(workspace)] == [None] * 3
+    assert do(workspace, DescribeQueue(model.id)).result["n_described"] == 3
+    for item in waiting(workspace):
+        assert item.top
+        assert item.image_id not in item.nearest
+        assert item.reason == "odd"
+    assert do(workspace, DescribeQueue(model.id)).result["n_described"] == 0
