@@ -11,7 +11,9 @@ from functools import partial
 import streamlit as st
 
 from core.errors import OperatorError
-from core.state import catalog, decisions, models, runs, triage_queue
+from core.jobs import queue
+from core.jobs.configs import DescribeQueue
+from core.state import catalog, decisions, job_rows, models, runs, triage_queue
 from core.state.triage_queue import Progress, QueueItem
 from core.state.workspace import Workspace
 from pages._access import current_person
@@ -30,6 +32,7 @@ from pages._triage_log import (
     seconds_a_decision,
     take_log,
 )
+from pages._triage_retraining import offer_training
 
 _KEY = "triage"
 BATCH = 24  # three seconds of the fastest keys
@@ -47,6 +50,7 @@ _ORDERS = {
 def show_queue(workspace: Workspace) -> None:
     """One image large after the other."""
     if _is_ready(workspace):
+        offer_training(workspace)
         st.fragment(_show_focus)(workspace)
 
 
@@ -80,7 +84,19 @@ def _is_ready(workspace: Workspace) -> bool:
         if st.button("Begin", type="primary", key=f"{_KEY}.begin"):
             acting()  # keys that fall into a dialog would be lost
         return False
+    _look_at_new(workspace)
     return True
+
+
+def _look_at_new(workspace: Workspace) -> None:
+    """Let the model at work look at what was sent here by hand; the cards fill when it has."""
+    model = models.promoted(workspace) or next(iter(models.list_models(workspace)), None)
+    if model is None or not triage_queue.has_undescribed(workspace):
+        return
+    jobs = job_rows.list_jobs(workspace, limit=50)
+    newest = next((job for job in jobs if job.kind == DescribeQueue.kind), None)
+    if newest is None or newest.status == "succeeded":  # one that failed is not tried again
+        queue.submit(workspace, DescribeQueue(model.id), actor=acting().name)
 
 
 def _show_focus(workspace: Workspace) -> None:

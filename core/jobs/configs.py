@@ -553,6 +553,8 @@ class ApplyTriage(JobConfig):
 
     Attributes:
         plan: id of the plan's run.
+        max_error: tolerated share of wrong labels, in (0, 1), where it is not the plan's: then a
+            plan like that one is made for it, and applied; 0 for the plan's own.
         audit_share: of the automatic labels that people check, in [0, 1].
         gold_share: images of known label that are mixed in, as a share of those left to people.
         second_share: of those left to people that two of them judge, in [0, 1].
@@ -567,12 +569,15 @@ class ApplyTriage(JobConfig):
     lane = "interactive"
 
     plan: str
+    max_error: float = 0.0
     audit_share: float = 0.02
     gold_share: float = 0.02
     second_share: float = 0.05
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.max_error < 1:
+            raise ValueError(f"max_error must lie in [0, 1), got {self.max_error}")
         for name in ("audit_share", "gold_share", "second_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")

@@ -31,7 +31,7 @@ from core.state.change_log import (
 from core.state.clock import now
 from core.state.database import reading, writing
 from core.state.schema import OPEN_STATES, batches, decisions, images, opinions, queue
-from core.state.triage_queue import IS_PENDING, LEASE_S, SAID, is_standing
+from core.state.triage_queue import IS_PENDING, IS_UNSETTLED, LEASE_S, SAID, is_standing
 from core.state.workspace import Workspace
 from core.vocabulary import clean_label
 
@@ -108,6 +108,25 @@ class Decision:
     truth: str | None
     undoes: int | None
     undone_by: int | None
+
+
+@dataclass(frozen=True)
+class Unsettled:
+    """An item that a person has to settle.
+
+    Attributes:
+        state: `conflict` or `flagged`.
+        label: the image's present label.
+        said: what people said of it, the oldest first, without what was taken back.
+    """
+
+    item_id: int
+    image_id: int
+    image: str
+    state: str
+    label: str | None
+    suggested: str | None
+    said: tuple[Decision, ...]
 
 
 def decide(workspace: Workspace, entry: Entry, *, actor: str) -> Outcome:
@@ -249,14 +268,9 @@ def list_decisions(
     *,
     actor: str | None = None,
     item_id: int | None = None,
-    states: Sequence[str] = (),
     limit: int | None = None,
 ) -> list[Decision]:
-    """Decisions, the newest first, those taken back and those who took them back among them.
-
-    Args:
-        states: only of items in one of these states.
-    """
+    """Decisions, the newest first, those taken back and those who took them back among them."""
     undoing = decisions.alias("undoing")
     query = (
         sa.select(
@@ -294,10 +308,30 @@ def list_decisions(
         query = query.where(decisions.c.actor == actor)
     if item_id is not None:
         query = query.where(decisions.c.item_id == item_id)
-    if states:
-        query = query.where(queue.c.state.in_(states))
     with reading(workspace) as connection:
         return [Decision(**row._asdict()) for row in connection.execute(query)]
+
+
+def list_unsettled(workspace: Workspace, *, limit: int = 10) -> list[Unsettled]:
+    """What a person has to settle, the oldest first."""
+    query = (
+        sa.select(
+            queue.c.id, queue.c.image_id, images.c.name, queue.c.state, images.c.label,
+            queue.c.suggested,
+        )
+        .join(images, images.c.id == queue.c.image_id)
+        .where(IS_UNSETTLED)
+        .order_by(queue.c.id)
+        .limit(limit)
+    )  # fmt: skip
+    with reading(workspace) as connection:
+        rows = connection.execute(query).all()
+    found = []
+    for row in rows:
+        log = list_decisions(workspace, item_id=row.id)
+        said = tuple(each for each in reversed(log) if each.kind in SAID and each.undone_by is None)
+        found.append(Unsettled(*row, said=said))
+    return found
 
 
 def _clean(label: str) -> str:

@@ -221,6 +221,7 @@ queue = Table(  # images that wait for a person, or waited
     Column("label_batch_id", ForeignKey("batches.id")),  # the label that its decisions have given
     # No index begins with the state: SQLite would take it, and sort 100,000 rows for the first 24.
     Index("ix_queue_oldest", "added_at", "id", **_where("state = 'pending'")),
+    Index("ix_queue_undescribed", "image_id", **_where("state = 'pending' AND facts IS NULL")),
     Index("ix_queue_alike", "alike", **_where("state = 'pending'")),
     Index("ix_queue_decided", "added_at", **_where("state = 'decided'")),
     Index("ix_queue_unsettled", "id", **_where("state IN ('conflict', 'flagged')")),

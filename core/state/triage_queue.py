@@ -172,7 +172,7 @@ def progress(workspace: Workspace, *, actor: str) -> Progress:
     """How far the queue is."""
     pending = sa.select(sa.func.count()).select_from(queue).where(IS_PENDING)
     oldest = sa.select(sa.func.min(queue.c.added_at)).where(IS_PENDING).scalar_subquery()
-    newest = sa.select(sa.func.max(queue.c.added_at)).scalar_subquery()
+    newest = sa.select(sa.func.max(queue.c.added_at)).where(IS_DECIDED).scalar_subquery()
     decided = (
         sa.select(sa.func.count())
         .select_from(queue)
@@ -224,9 +224,14 @@ def item_of(workspace: Workspace, image_id: int) -> int:
 
 def undescribed(workspace: Workspace) -> list[int]:
     """Ids of the images that wait and that no model has looked at."""
-    query = sa.select(queue.c.image_id).where(IS_PENDING, queue.c.facts.is_(None))
     with reading(workspace) as connection:
-        return list(connection.execute(query).scalars())
+        return list(connection.execute(_undescribed()).scalars())
+
+
+def has_undescribed(workspace: Workspace) -> bool:
+    """Whether an image waits that no model has looked at."""
+    with reading(workspace) as connection:
+        return connection.execute(_undescribed().limit(1)).first() is not None
 
 
 def describe(workspace: Workspace, items: Sequence[NewItem]) -> None:
@@ -239,6 +244,12 @@ def is_standing(rows: sa.FromClause = decisions) -> sa.ColumnElement[bool]:
     """Whether a decision has not been taken back."""
     undoing = decisions.alias()
     return ~sa.exists().where(undoing.c.undoes == rows.c.id)
+
+
+def _undescribed() -> sa.Select:
+    return sa.select(queue.c.image_id).where(
+        IS_PENDING, sa.literal_column("queue.facts IS NULL", sa.Boolean)
+    )
 
 
 def _free_opinions(

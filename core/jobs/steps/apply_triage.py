@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from core.errors import OperatorError
-from core.jobs.configs import ApplyTriage, DescribeQueue
+from core.jobs.configs import ApplyTriage, DescribeQueue, PlanTriage
 from core.jobs.context import JobContext
+from core.jobs.steps import plan_triage
 from core.jobs.steps.evaluate_model import embedding_by_model, evaluated
 from core.jobs.steps.part_of_job import PartOfJob
-from core.jobs.steps.plan_triage import calibration_digest
 from core.jobs.steps.recording import part
 from core.state import applications, catalog, model_roles, models, runs, triage_queue
 from core.state.applications import NewApplication
@@ -67,13 +67,13 @@ def run(context: JobContext, config: ApplyTriage) -> Mapping[str, Any]:
             already; or automatic labelling is paused.
     """
     workspace = context.workspace
-    plan = _load(workspace, config.plan)
+    plan = _load(workspace, _plan_to_apply(context, config))
     features = runs.load_array(
         workspace, runs.get_run(workspace, plan.run.parent_id or ""), "vectors", mapped=True
     )
-    context.report(0.1, "Drawing what people check")
+    context.report(0.6, "Drawing what people check")
     items = _items(context, config, plan, features)
-    context.report(0.8, "Writing the labels")
+    context.report(0.9, "Writing the labels")
     done = applications.apply(
         workspace,
         NewApplication(
@@ -85,7 +85,7 @@ def run(context: JobContext, config: ApplyTriage) -> Mapping[str, Any]:
             options={
                 "threshold": plan.run.result["threshold"],
                 "error_bound": plan.run.result["error_bound"],
-                **{k: v for k, v in asdict(config).items() if k != "plan"},
+                **{k: v for k, v in asdict(config).items() if k not in ("plan", "max_error")},
             },
             labels=_labels(plan),
             items=items,
@@ -130,6 +130,21 @@ def describe_queue(context: JobContext, config: DescribeQueue) -> Mapping[str, A
     return {"model": model.id, "n_described": len(described)}
 
 
+def _plan_to_apply(context: JobContext, config: ApplyTriage) -> str:
+    """The plan that was named, or one like it for another promise."""
+    if not config.max_error:
+        return config.plan
+    named = runs.get_run(context.workspace, config.plan)
+    if named.config.get("max_error") == config.max_error:
+        return named.id
+    asked = PlanTriage(
+        **{field: named.config[field] for field in ("model", "rule", "delta", "of", "seed")},
+        max_error=config.max_error,
+    )
+    made: str = plan_triage.run(PartOfJob(context, 0.0, 0.6), asked)["run"]
+    return made
+
+
 def _load(workspace: Workspace, plan_id: str) -> _Plan:
     done = runs.get_run(workspace, plan_id)
     if done.kind != "triage_plan":
@@ -169,7 +184,7 @@ def _load(workspace: Workspace, plan_id: str) -> _Plan:
 
 def _refuse_stale(workspace: Workspace, model: Model, done: Run) -> None:
     ids = runs.load_array(workspace, runs.get_run(workspace, done.parent_id or ""), "image_ids")
-    if calibration_digest(workspace, model, ids) != done.result["calibration_digest"]:
+    if plan_triage.calibration_digest(workspace, model, ids) != done.result["calibration_digest"]:
         raise OperatorError(
             "The calibration images have changed since this plan was made.",
             "What it promises was read off other labels.",
@@ -207,7 +222,7 @@ def _items(
     audited = np.flatnonzero(plan.is_auto)
     audited = audited[draw_audit(len(audited), config.audit_share, config.seed)]
     ordinary = _ordinary(config, plan, left, features[_places(known, plan.ids[left])], labelled)
-    context.report(0.5, "Drawing known images")
+    context.report(0.8, "Drawing known images")
     gold = _draw_gold(workspace, config, plan.model, known, n=len(left))
     mixed_in = _mixed_in(config, plan, audited, gold, features, known, labelled, ordinary)
     return _hide(ordinary, n_hidden=len(mixed_in), seed=config.seed) + mixed_in

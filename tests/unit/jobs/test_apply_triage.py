@@ -183,3 +183,13 @@ def test_a_model_looks_at_what_was_sent_to_triage_by_hand(
         assert item.image_id not in item.nearest
         assert item.reason == "odd"
     assert do(workspace, DescribeQueue(model.id)).result["n_described"] == 0
+
+
+def test_another_promise_than_the_plans_is_planned_for_and_applied_at_once(
+    workspace: Workspace, model: Model
+) -> None:
+    done = plan(workspace, model, max_error=0.1)
+    result = apply(workspace, done, max_error=0.05)
+    assert result["plan"] != done.id
+    (applied,) = applications.list_applications(workspace)
+    assert applied.max_error == 0.05

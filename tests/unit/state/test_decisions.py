@@ -3,12 +3,14 @@
 import itertools
 
 import pytest
+import sqlalchemy as sa
 
 from core.errors import OperatorError
 from core.state import catalog, decisions, labels, triage_queue
-from core.state.database import writing
+from core.state.database import reading, writing
 from core.state.decisions import Entry, Outcome
 from core.state.queue_rows import NewItem, add_items
+from core.state.schema import queue
 from core.state.workspace import Workspace
 from tests.factories import fill, new_image
 
@@ -55,8 +57,9 @@ def standing(workspace: Workspace, image: int) -> tuple[str | None, str | None]:
 
 
 def states(workspace: Workspace) -> list[str]:
-    names = ("pending", "decided", "conflict", "flagged", "withdrawn")
-    return [n for n in names if decisions.list_decisions(workspace, states=[n])]
+    """Of all items, in their order."""
+    with reading(workspace) as connection:
+        return list(connection.execute(sa.select(queue.c.state).order_by(queue.c.id)).scalars())
 
 
 def test_a_decision_gives_the_label_in_a_persons_name_with_all_that_was_known(
@@ -94,6 +97,11 @@ def test_a_late_decision_that_differs_is_a_conflict_and_neither_label_stands(
     assert standing(workspace, image) == (None, None)
     assert states(workspace) == ["conflict"]
     assert triage_queue.progress(workspace, actor="ann").n_to_settle == 1
+    (unsettled,) = decisions.list_unsettled(workspace)
+    assert (unsettled.state, unsettled.image_id, unsettled.label) == ("conflict", image, None)
+    assert [(each.actor, each.label) for each in unsettled.said] == [
+        ("ann", "drop"), ("bob", "scratch")
+    ]  # fmt: skip
 
 
 def test_a_late_decision_that_agrees_is_kept_and_said_so(workspace: Workspace, image: int) -> None:

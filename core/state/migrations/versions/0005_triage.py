@@ -125,6 +125,12 @@ def _extend_queue() -> None:
     op.create_index(op.f("ix_queue_image_id"), "queue", ["image_id"])
     op.create_index(op.f("ix_queue_application_id"), "queue", ["application_id"])
     op.create_index("ix_queue_oldest", "queue", ["added_at", "id"], **_where("state = 'pending'"))
+    op.create_index(
+        "ix_queue_undescribed",
+        "queue",
+        ["image_id"],
+        **_where("state = 'pending' AND facts IS NULL"),
+    )
     op.create_index("ix_queue_alike", "queue", ["alike"], **_where("state = 'pending'"))
     op.create_index("ix_queue_decided", "queue", ["added_at"], **_where("state = 'decided'"))
     op.create_index(
