@@ -56,7 +56,15 @@ def choose_role(found: ModelEvaluation, *, among: Mapping[str, str] = ROLES) -> 
 def show_share(title: str, estimate: Estimate, *, help: str) -> None:
     """A share with its interval and what it is a share of."""
     if estimate.value is None or estimate.low is None or estimate.high is None:
-        st.metric(title, "–", estimate.why or None, delta_color="off", border=True, help=help)
+        st.metric(
+            title,
+            "–",
+            estimate.why or None,
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+            help=help,
+        )
         return
     st.metric(
         title,

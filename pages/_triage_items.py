@@ -21,6 +21,7 @@ from pages._triage_card import Guess, MapSource, Neighbour, TriageItem, TriageLa
 
 _MAP_VERSION = "triage.map_version"
 _RESERVED_KEYS = {MULTIPLE: "m", NOT_A_DEFECT: "x", UNUSABLE: "u"}
+N_NEAREST = 5
 _N_EXAMPLES = 7  # one more than is shown: the image itself is none
 
 
@@ -72,7 +73,7 @@ def as_shown(workspace: Workspace, items: Sequence[QueueItem], labels: Labels) -
                 Neighbour(each, known[each], labels.colour(known[each]))
                 for each in item.nearest
                 if each in known
-            ),
+            )[:N_NEAREST],
             opinion=item.opinion,
             n_opinions=item.n_opinions,
         )

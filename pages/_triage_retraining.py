@@ -53,7 +53,7 @@ def _describe(news: News) -> str:
 
 def _take_in(workspace: Workspace, news: News) -> None:
     actor = acting("data scientist").name
-    if news.added:
-        batch = labels.set_split(workspace, news.added, "train", actor=actor)
+    if news.without_split:
+        batch = labels.set_split(workspace, news.without_split, "train", actor=actor)
         changed(workspace, batch, "Taken into training")
     go_to("fine_tuning.py", workspace, view="Train")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.state import catalog, decisions, models
+from core.state.model_roles import TRAIN
 from core.state.models import Model
 from core.state.workspace import Workspace
 from core.vocabulary import RESERVED_LABELS
@@ -20,7 +21,9 @@ class News:
     Attributes:
         model: the model at work.
         n_decided: images that they judged and that bear a label a model can learn.
-        added: those of no split: they can be taken into training.
+        added: those that the model has not learned from, and that training may have: of the split
+            train, or of none.
+        without_split: those of the added that are of none yet.
         n_relabelled: those that the model learned from, under another label.
         n_contradicted: those that the model's own suggestion was wrong about.
         new_classes: labels among them that the model does not know, with their counts.
@@ -29,6 +32,7 @@ class News:
     model: Model
     n_decided: int
     added: tuple[int, ...]
+    without_split: tuple[int, ...]
     n_relabelled: int
     n_contradicted: int
     new_classes: dict[str, int]
@@ -66,7 +70,8 @@ def read_news(workspace: Workspace, model: Model) -> News:
     return News(
         model=model,
         n_decided=len(learnable),
-        added=tuple(i for i in learnable if splits[i] is None),
+        added=tuple(i for i in learnable if splits[i] in (None, TRAIN) and i not in trained),
+        without_split=tuple(i for i in learnable if splits[i] is None),
         n_relabelled=sum(i in trained and decided[i].old_label != labels[i] for i in learnable),
         n_contradicted=sum(
             decided[i].suggested is not None and decided[i].suggested != labels[i]
