@@ -187,7 +187,12 @@ def newest_evaluation(workspace: Workspace, model: Model) -> Standing | None:
     Raises:
         OperatorError: an array or the model's snapshot cannot be read.
     """
-    found = _runs_of(workspace, "evaluation", model)
+    # Those of features averaged over flips belong to plans of the triage.
+    found = [
+        run
+        for run in _runs_of(workspace, "evaluation", model)
+        if not run.config.get("average_flips")
+    ]
     standings = [Standing(run, _holds(workspace, model, run)) for run in found]
     return next((each for each in standings if each.is_current), next(iter(standings), None))
 

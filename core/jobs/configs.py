@@ -117,6 +117,8 @@ class EmbedImages(JobConfig):
         weights: the user's own: the name of a file in the workspace's folder `weights`, or a whole
             path; empty for the first that is found in the usual order.
         model: id of a model of the registry whose backbone and weights run instead.
+        average_flips: average the features of an image as it is, mirrored left to right, top to
+            bottom, and both; steadier, and four times the work.
     """
 
     kind = "embed"
@@ -126,6 +128,7 @@ class EmbedImages(JobConfig):
     device: str = "auto"
     weights: str = ""
     model: str = ""
+    average_flips: bool = False
 
 
 @dataclass(frozen=True)
@@ -520,6 +523,8 @@ class PlanTriage(JobConfig):
             they had none.
         device: `auto`, or a name that torch knows.
         seed: of k-means.
+        average_flips: as `EmbedImages`: the first plan of a model embeds all images four times
+            over, and may label more of them within the same promise.
 
     Raises:
         ValueError: the rule or the images are unknown, or a share lies outside (0, 1).
@@ -536,6 +541,7 @@ class PlanTriage(JobConfig):
     of: str = "unlabelled"
     device: str = "auto"
     seed: int = 0
+    average_flips: bool = True
 
     def __post_init__(self) -> None:
         for name, known in (("rule", TRIAGE_RULES), ("of", TRIAGE_IMAGES)):

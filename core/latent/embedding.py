@@ -54,6 +54,8 @@ _BATCH_OF_PX = 224
 _MAX_WORKERS = 8
 _BATCHES_AHEAD = 2
 
+_FLIPS = ((3,), (2,), (2, 3))  # axes of (n, 3, h, w)
+
 
 class FeatureExtractor:
     """A headless network together with what it expects of its input.
@@ -63,6 +65,8 @@ class FeatureExtractor:
         preprocessing: what the network was trained on.
         n_features: length of a feature vector.
         device: `auto` (CUDA, else Apple's MPS, else the CPU), or a name torch knows.
+        average_flips: features are the mean of those of an image as it is, mirrored left to right,
+            top to bottom, and both; steadier, and four times the work.
 
     Attributes:
         dtype: `bfloat16` or `float32`: what the network computes in. It is settled on the first
@@ -79,10 +83,12 @@ class FeatureExtractor:
         preprocessing: Preprocessing,
         n_features: int,
         device: str = "auto",
+        average_flips: bool = False,
     ) -> None:
         import torch
 
         self.device = choose_device(device)
+        self.average_flips = average_flips
         self.preprocessing = preprocessing
         self.n_features = n_features
         self.dtype = "float32"
@@ -112,7 +118,13 @@ class FeatureExtractor:
         import torch
 
         with self._turn, torch.inference_mode():
-            return self.forward(self.normalise(pixels)).cpu().numpy()
+            images = self.normalise(pixels)
+            features = self.forward(images)
+            if self.average_flips:
+                for axes in _FLIPS:
+                    features += self.forward(images.flip(axes))
+                features /= 1 + len(_FLIPS)
+            return features.cpu().numpy()
 
     def normalise(self, pixels: np.ndarray) -> torch.Tensor:
         """The network's input on its device: (n, 3, size, size), channels last in memory."""
@@ -196,7 +208,9 @@ class EmbeddingReport:
         return self.n_embedded / self.seconds if self.seconds else 0.0
 
 
-def load_extractor(weights: ResolvedWeights, *, device: str = "auto") -> FeatureExtractor:
+def load_extractor(
+    weights: ResolvedWeights, *, device: str = "auto", average_flips: bool = False
+) -> FeatureExtractor:
     """A feature extractor of the registry with the weights that were found for it."""
     backbone = get_backbone(weights.backbone)
     return FeatureExtractor(
@@ -204,6 +218,7 @@ def load_extractor(weights: ResolvedWeights, *, device: str = "auto") -> Feature
         preprocessing=load_preprocessing(backbone),
         n_features=backbone.n_features,
         device=device,
+        average_flips=average_flips,
     )
 
 

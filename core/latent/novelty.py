@@ -1,14 +1,17 @@
 """Is an image of one of the known classes at all? How far it lies from all of them says so.
 
-Algorithm: principal components of the training features; within them the classes share one
-covariance, shrunk for there are few images, and the score is the Mahalanobis distance to the
-nearest class mean. Softmax alone cannot tell: it must spread its certainty over the known classes
-whatever it is shown.
+Algorithm: every feature vector is scaled to length 1, for its length tells little of its class and
+varies more among strange images than a cloud allows for; then principal components of the training
+features; within them the classes share one covariance, shrunk for there are few images, and the
+score is the Mahalanobis distance to the nearest class mean. Softmax alone cannot tell: it must
+spread its certainty over the known classes whatever it is shown.
 
 Source:
     Lee, Lee, Lee & Shin (2018), "A simple unified framework for detecting out-of-distribution
-    samples and adversarial attacks", arXiv:1807.03888; Ledoit & Wolf (2004), "A well-conditioned
-    estimator for large-dimensional covariance matrices", doi:10.1016/S0047-259X(03)00096-4.
+    samples and adversarial attacks", arXiv:1807.03888; Mueller & Hein (2025), "Mahalanobis++:
+    improving OOD detection via feature normalization", arXiv:2505.18032; Ledoit & Wolf (2004), "A
+    well-conditioned estimator for large-dimensional covariance matrices",
+    doi:10.1016/S0047-259X(03)00096-4.
 """
 
 from __future__ import annotations
@@ -17,16 +20,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-N_COMPONENTS = 100
+N_COMPONENTS = 256  # with 100, fewer images could be labelled in trials on two data sets
 _ROWS_AT_ONCE = 8_192
 
 
 @dataclass(frozen=True)
 class NoveltyScorer:
-    """Known classes as clouds of one shape.
+    """Known classes as clouds of one shape, in features of length 1.
 
     Attributes:
-        mean: float64 (n_features,), of the training features.
+        mean: float64 (n_features,), of the training features scaled to length 1.
         components: float64 (n_components, n_features), their principal directions.
         class_means: float64 (n_classes, n_components).
         whitening: float64 (n_components, n_components); in the coordinates that it leads to the
@@ -43,7 +46,7 @@ class NoveltyScorer:
         means = self.class_means @ self.whitening
         found = np.empty((len(features), len(means)))
         for start in range(0, len(features), _ROWS_AT_ONCE):
-            some = features[start : start + _ROWS_AT_ONCE].astype(np.float64) - self.mean
+            some = _of_length_one(features[start : start + _ROWS_AT_ONCE]) - self.mean
             places = some @ self.components.T @ self.whitening
             squares = (places**2).sum(1)[:, None] - 2 * places @ means.T + (means**2).sum(1)
             found[start : start + len(some)] = np.sqrt(squares.clip(min=0.0))
@@ -80,7 +83,7 @@ def fit_novelty_scorer(
     counts = np.bincount(targets)
     if (counts == 0).any():
         raise ValueError(f"class {int(counts.argmin())} has no image")
-    values = features.astype(np.float64)
+    values = _of_length_one(features)
     mean = values.mean(axis=0)
     components = _principal_directions(values - mean, n_components)
     places = (values - mean) @ components.T
@@ -88,6 +91,13 @@ def fit_novelty_scorer(
     residuals = places - class_means[targets]
     precision = LedoitWolf(assume_centered=True).fit(residuals).precision_
     return NoveltyScorer(mean, components, class_means, _square_root(precision))
+
+
+def _of_length_one(features: np.ndarray) -> np.ndarray:
+    """Each row divided by its Euclidean length, float64; a row of zeros stays as it is."""
+    values = features.astype(np.float64)
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    return np.divide(values, lengths, out=values, where=lengths > 0)
 
 
 def _principal_directions(centred: np.ndarray, n_components: int) -> np.ndarray:

@@ -1,8 +1,12 @@
 """Which images does the model label itself, and which go to people? The risk rule.
 
 Two questions decide: is the image of one of the known classes at all (novelty), and which one
-(confidence). Both are put on one scale, the rank among validation images that people have labelled
-with known classes; an image is as sure as the worse of its two ranks.
+(confidence). Both make one number: the confidence, times how dense the nearest class is where the
+image lies, by a normal density that is 1 in the middle and measures distance by what is usual among
+validation images of known classes. Either alone can send an image to people.
+
+A continuous number keeps apart what ranks among a few validation images cannot: the images in the
+tail, among which the threshold of a feasible promise lies.
 """
 
 from __future__ import annotations
@@ -12,8 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.triage.promise import Promise, make_promise, threshold_grid
+from core.triage.promise import Promise, make_promise
 
+# Fixed before any image is seen; evenly spaced in the logarithm of the doubt, -log(sureness). What
+# is less sure than the last is never labelled: with a confidence of 1, what lies three times as far
+# from its class as is usual. Looser ones would spend what a promise tolerates on images that are
+# plainly of no known class; in trials they labelled no more, nor did twice as many thresholds.
+THRESHOLDS = np.exp(-np.geomspace(0.05, 4.5, 80))
 CURVE_ERRORS = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)
 
 
@@ -45,7 +54,9 @@ class Scores:
 
 @dataclass(frozen=True)
 class SurenessScale:
-    """Turns two scores into one, by their ranks among reference images.
+    """Turns two scores into one, by what is usual among reference images.
+
+    It is made again from the arrays `reference_confidence` and `reference_familiarity` of a plan.
 
     Attributes:
         confidences: of the reference images, ascending.
@@ -57,10 +68,10 @@ class SurenessScale:
 
     def measure(self, scores: Scores) -> np.ndarray:
         """Sureness in [0, 1], higher = surer: float64 (n_images,)."""
-        return np.minimum(
-            _ranks(self.confidences, scores.confidence),
-            _ranks(self.familiarities, -scores.novelty),
-        )
+        usual = max(-float(np.median(self.familiarities)), np.finfo(float).tiny)
+        with np.errstate(over="ignore"):  # beyond all numbers from its class: a density of 0
+            density = np.exp(-0.5 * (scores.novelty / usual) ** 2)
+        return scores.confidence * density
 
 
 @dataclass(frozen=True)
@@ -96,7 +107,7 @@ class RiskPlan:
 
 
 def fit_scale(reference: Scores) -> SurenessScale:
-    """The scale of images that people have labelled with known classes.
+    """The scale by images that people have labelled with known classes.
 
     They must not be the calibration images, nor images that the model was trained on.
 
@@ -121,7 +132,7 @@ def plan_by_risk(
     """Let the model label as many images as the promise allows.
 
     Args:
-        reference: validation images of known classes, for the scale and the grid of thresholds.
+        reference: validation images of known classes, for the scale.
         calibration: images that nothing was trained or chosen on.
         is_wrong: bool (n_calibration,), whether the model's label would be wrong there; an image
             of no known class is always wrong.
@@ -134,11 +145,10 @@ def plan_by_risk(
         ValueError: a length does not fit, or a share lies outside (0, 1).
     """
     scale = fit_scale(reference)
-    thresholds = threshold_grid(scale.measure(reference))
     of_calibration, of_images = scale.measure(calibration), scale.measure(images)
 
     def promise_for(error: float) -> Promise:
-        return make_promise(of_calibration, is_wrong, thresholds, max_error=error, delta=delta)
+        return make_promise(of_calibration, is_wrong, THRESHOLDS, max_error=error, delta=delta)
 
     promise = promise_for(max_error)
     return RiskPlan(
@@ -161,8 +171,3 @@ def _accepted(sureness: np.ndarray, promise: Promise) -> np.ndarray:
 
 def _share(chosen: np.ndarray) -> float:
     return float(chosen.mean()) if len(chosen) else 0.0
-
-
-def _ranks(reference: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Share of the reference that is no higher, in [0, 1]."""
-    return np.searchsorted(reference, values, side="right") / len(reference)

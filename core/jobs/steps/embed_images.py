@@ -71,6 +71,8 @@ def embed(
         "weights_sha256": weights.sha256,
         "preprocessing": asdict(load_preprocessing(backbone)),
         "version": VERSION,
+        # Named only where it is so, for the ids of runs from before it could be.
+        **({"average_flips": True} if config.average_flips else {}),
     }
     kept = _Chunks(workspace, shaping)
     earlier = _earlier_runs(workspace, shaping)
@@ -162,7 +164,7 @@ def _embed(
         return EmbeddingReport(0, (), device="none", dtype="none", cosine=None, seconds=0.0)
     return embed_images(
         [catalog.image_path(context.workspace, image) for image in new],
-        load_extractor(weights, device=config.device),
+        load_extractor(weights, device=config.device, average_flips=config.average_flips),
         max_pixels=load_settings().max_image_pixels,
         on_chunk=lambda chunk: kept.add([new[i].id for i in chunk.indices], chunk.features),
         on_progress=part(report, 0.05, 0.95),

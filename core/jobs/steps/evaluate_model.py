@@ -64,13 +64,21 @@ def run(context: JobContext, config: EvaluateModel) -> Mapping[str, Any]:
     return {"run": done.id, "embedding": embedding.id, **done.result}
 
 
-def embedding_by_model(context: JobContext, model: Model, *, device: str) -> Run:
+def embedding_by_model(
+    context: JobContext, model: Model, *, device: str, average_flips: bool = False
+) -> Run:
     """The features of all images by a model's weights; only those that are missing are computed.
+
+    Args:
+        device: `auto`, or a name that torch knows.
+        average_flips: as `EmbedImages`.
 
     Raises:
         OperatorError: no image can be read, or the weights do not fit.
     """
-    asked = EmbedImages(backbone=model.backbone, device=device, model=model.id)
+    asked = EmbedImages(
+        backbone=model.backbone, device=device, model=model.id, average_flips=average_flips
+    )
     return embed_images.embed(context, asked, context.report)[0]
 
 
@@ -91,6 +99,8 @@ def evaluated(
         "labels": known.digests["labels"],
         "roles": roles.digest,
         "seed": seed,
+        # Named only where it is so, for the ids of runs from before it could be.
+        **({"average_flips": True} if embedding.config.get("average_flips") else {}),
     }
     return record(
         context,

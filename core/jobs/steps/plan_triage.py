@@ -1,7 +1,9 @@
 """Plan a triage: which images a model may label itself, by which rule, and at what risk.
 
-Everything follows from one embedding by the model's weights and its newest evaluation. The plan
-is a run: `triage apply` and pages read from it who labels what.
+Everything follows from one embedding by the model's weights and its evaluation. Unless asked
+otherwise the features are averaged over the flips of each image, which costs four times the work
+once, and lets more images be labelled within the same promise (decision 0015). The plan is a run:
+`triage apply` and pages read from it who labels what.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from core.state.runs import Run
 from core.state.workspace import Workspace
 from core.triage.routing import RiskPlan, Scores, plan_by_risk
 
-VERSION = 2  # part of every run's id: raise it when the same input gives another plan
+VERSION = 3  # part of every run's id: raise it when the same input gives another plan
 
 
 def run(context: JobContext, config: PlanTriage) -> Mapping[str, Any]:
@@ -41,7 +43,12 @@ def run(context: JobContext, config: PlanTriage) -> Mapping[str, Any]:
     """
     workspace = context.workspace
     model = models.get_model(workspace, config.model)
-    embedding = embedding_by_model(PartOfJob(context, 0.0, 0.6), model, device=config.device)
+    embedding = embedding_by_model(
+        PartOfJob(context, 0.0, 0.6),
+        model,
+        device=config.device,
+        average_flips=config.average_flips,
+    )
     evaluation = evaluated(
         context, model, embedding, seed=config.seed, report=part(context.report, 0.6, 0.8)
     )
@@ -57,6 +64,7 @@ def run(context: JobContext, config: PlanTriage) -> Mapping[str, Any]:
         "labels": known.digests["labels"],
         "roles": roles.digest,
         "seed": config.seed,
+        "average_flips": config.average_flips,
     }
     done = record(
         context,

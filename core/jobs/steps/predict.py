@@ -75,9 +75,12 @@ def run(context: JobContext, config: Predict) -> Mapping[str, Any]:
 
 
 def temperature_of(workspace: Workspace, model: Model) -> float:
-    """What the newest evaluation of a model divides its logits by; 1 before the first."""
+    """What the newest evaluation of a model divides its logits by; 1 before the first.
+
+    Evaluations of features averaged over flips do not count, for their logits are others.
+    """
     for done in runs.list_runs(workspace, "evaluation"):
-        if done.config["model"] == model.id:
+        if done.config["model"] == model.id and not done.config.get("average_flips"):
             value: float = done.result["temperature"]["value"]
             return value
     return 1.0

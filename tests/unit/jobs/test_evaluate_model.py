@@ -11,7 +11,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from core.analysis.evaluations import newest_evaluation, newest_movement, read_evaluation
-from core.jobs.configs import CompareMaps, EmbedImages, EvaluateModel, ExplainImage
+from core.jobs.configs import CompareMaps, EmbedImages, EvaluateModel, ExplainImage, PlanTriage
+from core.jobs.steps.predict import temperature_of
 from core.latent.backbones import get_backbone
 from core.latent.weights import resolve_weights
 from core.learning.networks import build_classifier
@@ -326,6 +327,24 @@ def test_a_model_is_embedded_evaluated_compared_and_explained(
     assert of_other["file"] != explained["file"]
     refused = do(workspace, ExplainImage(trained.id, image.id, "ghost"))
     assert "knows no class" in refused.error["title"]
+
+
+def test_what_a_plan_evaluates_with_averaged_features_is_not_the_models_evaluation(
+    workspace: Workspace, trained: Model
+) -> None:
+    shown = answer(workspace, EvaluateModel(trained.id))["run"]
+    temperature = temperature_of(workspace, trained)
+    do(workspace, PlanTriage(trained.id))  # there is nothing to route, but it has looked
+    newest, earlier = runs.list_runs(workspace, "evaluation")
+    assert (newest.config["average_flips"], earlier.id) == (True, shown)
+    found = newest_evaluation(workspace, trained)
+    assert found is not None
+    assert found.run.id == shown
+    assert temperature_of(workspace, trained) == temperature
+    averaged, once = (runs.get_run(workspace, each.parent_id or "") for each in (newest, earlier))
+    vectors = [runs.load_array(workspace, each, "vectors") for each in (averaged, once)]
+    # Flat colours look alike however they are flipped.
+    np.testing.assert_allclose(*vectors, rtol=0.05, atol=0.05)
 
 
 def test_a_space_that_was_not_embedded_before_is_refused_where_its_weights_are_gone(

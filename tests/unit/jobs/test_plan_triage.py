@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from core.jobs.configs import PlanTriage
+from core.jobs.steps import plan_triage
 from core.state import catalog, labels, models, runs
 from core.state.catalog import ImageFilter
 from core.state.job_rows import Job
 from core.state.models import Model
 from core.state.runs import Run
 from core.state.workspace import Workspace
+from core.triage.routing import Scores, SurenessScale
 from tests.samples import do
 from tests.toy_shop import make_model, make_shop
 
@@ -70,6 +72,51 @@ def test_on_test_images_the_error_that_came_of_it_is_told(
     assert result["auto_error"]["n"] == result["n_auto"] > 0
     assert result["auto_error"]["value"] == 0.0
     assert "auto_error" not in plan(workspace, model)[0]
+
+
+def test_features_are_averaged_over_flips_unless_asked_otherwise(
+    workspace: Workspace, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedding = runs.list_runs(workspace, "embedding")[0]
+    asked: list[bool] = []
+
+    def embed(*_: object, average_flips: bool, **__: object) -> Run:
+        asked.append(average_flips)
+        return embedding
+
+    monkeypatch.setattr(plan_triage, "embedding_by_model", embed)
+    _, usual = plan(workspace, model)
+    _, plain = plan(workspace, model, average_flips=False)
+    assert asked == [True, False]
+    assert plain.id != usual.id
+
+
+def test_what_is_kept_routes_an_image_again(workspace: Workspace, model: Model) -> None:
+    _, done = plan(workspace, model)
+
+    def load(name: str) -> np.ndarray:
+        return runs.load_array(workspace, done, name).astype(np.float64)
+
+    scale = SurenessScale(load("reference_confidence"), load("reference_familiarity"))
+    sureness = scale.measure(Scores(load("confidence"), load("novelty")))
+    np.testing.assert_allclose(sureness, load("sureness"), rtol=1e-4)
+    is_auto = runs.load_array(workspace, done, "is_auto")
+    assert (sureness >= done.result["threshold"]).tolist() == is_auto.tolist()
+    shares = load("probabilities")
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-5)
+    assert shares.max(axis=1).tolist() == load("confidence").tolist()
+
+
+def test_the_calibration_digest_tells_of_a_label_changed_there(
+    workspace: Workspace, model: Model
+) -> None:
+    result, done = plan(workspace, model)
+    ids = runs.load_array(workspace, runs.get_run(workspace, done.parent_id), "image_ids")
+    digest = plan_triage.calibration_digest(workspace, model, ids)
+    assert digest == result["calibration_digest"]
+    calibration = catalog.image_ids(workspace, ImageFilter(splits=("calibration",))).tolist()
+    labels.relabel(workspace, calibration[:1], "scratch", actor="ana")
+    assert plan_triage.calibration_digest(workspace, model, ids) != digest
 
 
 def test_too_few_calibration_images_promise_nothing_and_say_how_many_would(

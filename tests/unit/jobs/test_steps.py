@@ -138,6 +138,18 @@ def test_what_was_embedded_before_is_reused(
     assert_features_match(workspace, grown["run"])
 
 
+def test_features_averaged_over_flips_are_kept_apart_from_the_others(
+    workspace: Workspace, folder: Path, extractor: FakeExtractor
+) -> None:
+    import_folder(workspace, folder)
+    first = do(workspace, EmbedImages(BACKBONE)).result
+    averaged = do(workspace, EmbedImages(BACKBONE, average_flips=True)).result
+    assert averaged["run"] != first["run"]
+    assert (averaged["n_embedded"], averaged["n_reused"]) == (6, 0)
+    assert do(workspace, EmbedImages(BACKBONE, average_flips=True)).result["n_embedded"] == 0
+    assert "average_flips" not in runs.get_run(workspace, first["run"]).config
+
+
 def test_a_cancelled_embedding_keeps_its_chunks_for_the_next(
     workspace: Workspace, tmp_path: Path, extractor: FakeExtractor
 ) -> None:

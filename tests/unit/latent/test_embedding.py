@@ -45,14 +45,21 @@ class Unsteady(nn.Module):
         return torch.cat([difference * 10, torch.ones_like(difference)], dim=1)
 
 
+class FirstPixel(nn.Module):
+    """A backbone that sees the upper left corner alone."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images[:, :, 0, 0]
+
+
 @pytest.fixture
 def extractor() -> FeatureExtractor:
     return make_extractor(MeanColour())
 
 
-def make_extractor(network: nn.Module, n_features: int = 3) -> FeatureExtractor:
+def make_extractor(network: nn.Module, n_features: int = 3, **options: bool) -> FeatureExtractor:
     return FeatureExtractor(
-        network, preprocessing=PREPROCESSING, n_features=n_features, device="cpu"
+        network, preprocessing=PREPROCESSING, n_features=n_features, device="cpu", **options
     )
 
 
@@ -127,6 +134,16 @@ def test_chunks_hold_whole_batches_and_at_most_512_rows(tmp_path, extractor):
     files = grey_images(tmp_path, 100) * 6
     chunks, _ = embed(files, extractor, batch_size=100)
     assert [len(chunk.indices) for chunk in chunks] == [500, 100]
+
+
+def test_features_averaged_over_flips_are_the_mean_of_the_four_corners(monkeypatch) -> None:
+    monkeypatch.setattr(embedding_module, "computes_bfloat16", lambda device: False)
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+    once = make_extractor(FirstPixel())
+    flips = [pixels, pixels[:, ::-1], pixels[:, :, ::-1], pixels[:, ::-1, ::-1]]
+    expected = np.mean([once(np.ascontiguousarray(each)) for each in flips], axis=0)
+    averaged = make_extractor(FirstPixel(), average_flips=True)(pixels)
+    np.testing.assert_allclose(averaged, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(("size_px", "batches"), [(8, [16, 4]), (224, [16, 4]), (448, [4] * 5)])

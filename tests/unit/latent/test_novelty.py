@@ -9,19 +9,22 @@ from sklearn.metrics import roc_auc_score
 
 from core.latent.novelty import fit_novelty_scorer
 
+FAR = 30.0  # from the origin, so that the directions of features lie as the features do
+
 
 def clouds(n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Two classes, long along the third axis and thin along the others."""
+    """Two classes far along the fourth axis, long along the third and thin along the others."""
     rng = np.random.default_rng(seed)
     targets = np.arange(n) % 2
     features = rng.normal(size=(n, 4)) * [0.2, 0.2, 5.0, 0.2]
     features[:, 0] += 4.0 * targets
+    features[:, 3] += FAR
     return features.astype(np.float32), targets
 
 
 def test_what_lies_off_the_classes_scores_higher_than_what_lies_far_along_them() -> None:
     scorer = fit_novelty_scorer(*clouds(200))
-    along, beside = np.array([[0, 0, 6, 0]]), np.array([[0, 3, 0, 0]])
+    along, beside = np.array([[0, 0, 6, FAR]]), np.array([[0, 3, 0, FAR]])
     assert scorer.score(beside)[0] > 3 * scorer.score(along)[0]
 
 
@@ -36,10 +39,17 @@ def test_a_new_class_is_told_from_new_images_of_the_known_ones() -> None:
 def test_distances_are_mahalanobiss_in_the_components() -> None:
     features, targets = clouds(60)
     scorer = fit_novelty_scorer(features, targets)
-    place = (features[:1] - scorer.mean) @ scorer.components.T
+    direction = features[:1] / np.linalg.norm(features[:1].astype(np.float64))
+    place = (direction - scorer.mean) @ scorer.components.T
     precision = scorer.whitening @ scorer.whitening.T
     expected = [mahalanobis(place[0], mean, precision) for mean in scorer.class_means]
     np.testing.assert_allclose(scorer.distances(features[:1])[0], expected, rtol=1e-8)
+
+
+def test_the_length_of_a_feature_vector_tells_nothing() -> None:
+    features, targets = clouds(60)
+    scorer = fit_novelty_scorer(features, targets)
+    np.testing.assert_allclose(scorer.score(7.0 * features), scorer.score(features), rtol=1e-5)
 
 
 def test_the_nearest_class_is_the_images_own() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from core.triage.promise import error_bound, images_needed, make_promise, threshold_grid
+from core.triage.promise import error_bound, images_needed, make_promise
 
 GRID = np.linspace(0, 1, 21)
 
@@ -63,11 +63,25 @@ def test_a_larger_tolerated_error_labels_no_fewer_images() -> None:
     assert accepted[0] < accepted[-1] == 600
 
 
-def test_one_wrong_label_among_the_surest_does_not_end_the_search() -> None:
-    sureness, wrong = np.linspace(0, 1, 300), np.zeros(300, bool)
-    wrong[-1] = True
+@pytest.mark.parametrize(("n", "n_borne"), [(400, 6), (300, 3), (120, 0)])
+def test_some_wrong_labels_among_the_surest_do_not_end_the_search(n: int, n_borne: int) -> None:
+    sureness, wrong = np.linspace(0, 1, n), np.zeros(n, bool)
+    wrong[n - n_borne :] = True
     promise = make_promise(sureness, wrong, GRID, max_error=0.05, delta=0.05)
-    assert (promise.n_accepted, promise.n_wrong) == (300, 1)
+    assert (promise.n_accepted, promise.n_wrong) == (n, n_borne)
+    wrong[n - n_borne - 1] = True  # one more than can be borne among three fifths of the images
+    assert not make_promise(sureness, wrong, GRID, max_error=0.05, delta=0.05).is_feasible
+
+
+def test_where_the_search_begins_does_not_depend_on_the_labels() -> None:
+    sureness = np.linspace(0, 1, 300)
+    wrong = sureness < 0.2
+    assert make_promise(
+        sureness, wrong, GRID, max_error=0.05, delta=0.05
+    ).threshold == pytest.approx(0.2)
+    # A stretch of wrong ones where it begins ends it, though stricter thresholds would pass.
+    wrong = (sureness > 0.33) & (sureness < 0.53)
+    assert not make_promise(sureness, wrong, GRID, max_error=0.05, delta=0.05).is_feasible
 
 
 @pytest.mark.parametrize("delta", [0.05, 0.2])
@@ -83,12 +97,6 @@ def test_the_promise_fails_no_more_often_than_it_says(delta: float) -> None:
     )
     assert broken <= binom.ppf(0.999, n_runs, delta)
     assert sum(promise.is_feasible for promise in promises) > n_runs / 2  # and it is not silent
-
-
-def test_a_grid_accepts_evenly_growing_shares_and_at_last_all() -> None:
-    grid = threshold_grid(np.arange(100.0), n_thresholds=10)
-    assert [int((np.arange(100.0) >= each).sum()) for each in grid][::9] == [10, 100]
-    assert list(grid) == sorted(grid, reverse=True)
 
 
 @given(

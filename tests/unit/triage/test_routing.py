@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from core.triage.routing import RiskPlan, Scores, fit_scale, plan_by_risk
+from core.triage.routing import (
+    THRESHOLDS,
+    RiskPlan,
+    Scores,
+    SurenessScale,
+    fit_scale,
+    plan_by_risk,
+)
 
 
 def scores(*pairs: tuple[float, float]) -> Scores:
@@ -28,14 +35,47 @@ def plan(*, max_error: float = 0.05, n_calibration: int = 400, images: Scores) -
     )
 
 
-def test_an_image_is_as_sure_as_the_worse_of_its_two_ranks() -> None:
-    scale = fit_scale(scores((0.2, 9), (0.4, 7), (0.6, 5), (0.8, 3)))
-    measured = scale.measure(scores((0.9, 1), (0.9, 8), (0.5, 1), (0.1, 1)))
-    assert measured.tolist() == [1.0, 0.25, 0.5, 0.0]
+def test_sureness_is_the_confidence_times_the_density_at_the_distance() -> None:
+    scale = fit_scale(scores((0.9, 1), (0.9, 2), (0.9, 6)))  # 2 is usual
+    measured = scale.measure(scores((0.8, 0), (0.8, 2), (1.0, 4), (0.5, 4)))
+    expected = [0.8, 0.8 * np.exp(-0.5), np.exp(-2.0), 0.5 * np.exp(-2.0)]
+    np.testing.assert_allclose(measured, expected)
+
+
+def test_images_in_the_tail_beyond_all_reference_images_are_still_told_apart() -> None:
+    scale = fit_scale(scores((0.99, 1), (0.99, 2), (0.99, 3)))
+    nearer, farther = scale.measure(scores((0.9, 4), (0.9, 5)))
+    assert nearer > farther > 0
+
+
+def test_a_scale_made_again_from_what_is_kept_measures_the_same() -> None:
+    found = plan(images=even(50))
+    again = SurenessScale(found.scale.confidences.copy(), found.scale.familiarities.copy())
+    assert again.measure(even(50)).tolist() == found.sureness.tolist()
+
+
+def test_where_all_reference_images_lie_in_the_middle_all_others_are_strange() -> None:
+    scale = fit_scale(scores((1, 0), (1, 0)))
+    assert scale.measure(scores((1, 0), (1, 1e-3))).tolist() == [1.0, 0.0]
+
+
+def test_what_lies_beyond_all_thresholds_is_never_labelled() -> None:
+    reference = scores(*[(1.0, 1.0)] * 100)
+    found = plan_by_risk(
+        reference,
+        scores(*[(1.0, 9.0)] * 400),
+        np.zeros(400, bool),
+        scores((1.0, 9.0)),
+        max_error=0.05,
+        delta=0.05,
+    )
+    assert not found.is_auto.any()
+    assert list(THRESHOLDS) == sorted(THRESHOLDS, reverse=True)
+    assert 0 < THRESHOLDS.min() < THRESHOLDS.max() < 1
 
 
 def test_a_sure_answer_about_a_strange_image_goes_to_people() -> None:
-    found = plan(images=scores((0.9, 0.1), (0.9, 5.0), (0.05, 0.1)))
+    found = plan(images=scores((0.9, 0.1), (0.9, 5.0), (0.02, 0.1)))
     assert found.is_auto.tolist() == [True, False, False]
 
 
@@ -43,7 +83,7 @@ def test_a_stricter_promise_labels_no_more() -> None:
     found = plan(images=even(200))
     shares = [point.auto_share for point in found.curve]
     assert shares == sorted(shares)
-    assert shares[0] < shares[-1] == 1.0
+    assert shares[0] < 0.9 < shares[-1]
     errors = [point.max_error for point in found.curve]
     assert errors == sorted(errors)
 
