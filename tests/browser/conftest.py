@@ -45,8 +45,20 @@ Serve = Callable[..., str]
 @contextmanager
 def running_app(app_path: Path, log_path: Path, env: Mapping[str, str] | None = None):
     """Run a Streamlit app on a free port; gives its address once it answers."""
-    port = _free_port()
-    with log_path.open("wb") as log:
+    port = free_port()
+    server = start_server(app_path, log_path, port=port, env=env)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def start_server(
+    app_path: Path, log_path: Path, *, port: int, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """A Streamlit app on this port, once it answers; to be ended by whoever asked for it."""
+    with log_path.open("ab") as log:
         server = subprocess.Popen(
             [
                 *(sys.executable, "-m", "streamlit", "run", str(app_path)),
@@ -61,12 +73,11 @@ def running_app(app_path: Path, log_path: Path, env: Mapping[str, str] | None = 
             stdin=subprocess.DEVNULL,
         )
     try:
-        url = f"http://127.0.0.1:{port}"
-        _wait_until_healthy(server, url, log_path)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
+        _wait_until_healthy(server, f"http://127.0.0.1:{port}", log_path)
+    except RuntimeError:
+        server.kill()
+        raise
+    return server
 
 
 @contextmanager
@@ -236,7 +247,8 @@ def is_error(line) -> bool:
     return line.type == "error" and not line.text.startswith("Failed to load resource")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
