@@ -19,7 +19,7 @@ SERVE = { \
 	exec $(BIN)/python -m streamlit run app.py --server.port $(PORT) --logger.hideWelcomeMessage true; }
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test browser lint format check bench clean
+.PHONY: help install demo run test browser lint format check soak bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ format: $(INSTALLED_DEV) ## put every file into ruff's format
 	@$(BIN)/ruff check --fix .
 
 check: lint test ## lint, then all tests
+
+soak: $(INSTALLED_DEV) ## the long tests: eight people at a queue of 2,000, on each database
+	@LACQUER_TEST_ITEMS=2000 $(ONE_THREAD) $(BIN)/python -m pytest -q tests/unit/state/test_operators.py
 
 bench: $(INSTALLED_DEV) browser ## the benchmarks: minutes on an idle machine
 	@failed=0; for file in tests/benchmarks/bench_*.py; do \
