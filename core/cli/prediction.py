@@ -61,10 +61,10 @@ def predict_images(session: Session, asked: Namespace) -> Answer:
     paths = tuple(str(Path(path).expanduser().resolve()) for path in asked.paths)
     result = session.do(workspace, Predict(model.id, paths, device=asked.device))
     rows = [
-        (each["path"], each["label"], f"{each['confidence']:.3f}", _nearest(each))
+        (each["path"], each["label"], f"{each['confidence']:.3f}", each["route"], _nearest(each))
         for each in result["predictions"]
     ]
-    lines = [table([("image", "label", "confidence", "nearest"), *rows])]
+    lines = [table([("image", "label", "confidence", "route", "nearest"), *rows])]
     lines += [f"{each['path']}: {each['reason']}" for each in result["rejected"]]
     return Answer(result, "\n".join(lines))
 

@@ -71,22 +71,34 @@ class ClusterRule:
             ValueError: the features are not (n_images, n_features of the centres).
             OperatorError: a feature is not finite.
         """
-        from sklearn.metrics import pairwise_distances_argmin
-
-        if features.ndim != 2 or features.shape[1] != self.centers.shape[1]:
-            raise ValueError(
-                f"features must have shape (n_images, {self.centers.shape[1]}), "
-                f"got {features.shape}"
-            )
-        if not len(features):
-            return np.zeros(0, dtype=np.int32)
-        nearest = pairwise_distances_argmin(check_vectors(features), self.centers)
-        return nearest.astype(np.int32)
+        return nearest_center(features, self.centers)
 
     @property
     def goes_to_operator(self) -> tuple[bool, ...]:
         """For each cluster: the mixed one does, and one without a name to label by."""
         return tuple(name is None or place == self.mixed for place, name in enumerate(self.names))
+
+
+def nearest_center(features: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """The nearest centre of each image by Euclidean distance: int32 (n_images,).
+
+    Args:
+        features: float array (n_images, n_features).
+        centers: float array (n_clusters, n_features).
+
+    Raises:
+        ValueError: the features are not (n_images, n_features of the centres).
+        OperatorError: a feature is not finite.
+    """
+    from sklearn.metrics import pairwise_distances_argmin
+
+    if features.ndim != 2 or features.shape[1] != centers.shape[1]:
+        raise ValueError(
+            f"features must have shape (n_images, {centers.shape[1]}), got {features.shape}"
+        )
+    if not len(features):
+        return np.zeros(0, dtype=np.int32)
+    return pairwise_distances_argmin(check_vectors(features), centers).astype(np.int32)
 
 
 @dataclass(frozen=True)

@@ -262,8 +262,8 @@ def _is_novel(plan: _Plan, rows: np.ndarray) -> np.ndarray:
     """Whether an image waits for how far it lies from all classes, not for a doubt between them."""
     if plan.novelty is None:
         return np.zeros(len(rows), bool)
-    # Sureness is the confidence times another factor: the smaller of the two is why it is low.
-    return plan.sureness[rows] < plan.probabilities[rows].max(axis=1) ** 2
+    confidence = plan.probabilities[rows].max(axis=1)  # one of the sureness's two factors
+    return plan.sureness[rows] / confidence < confidence
 
 
 def _draw_gold(

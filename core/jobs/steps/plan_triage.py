@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from core.state.models import Model
 from core.state.runs import Run
 from core.state.workspace import Workspace
 from core.triage.routing import RiskPlan, Scores, plan_by_risk
+
+if TYPE_CHECKING:
+    from core.latent.novelty import NoveltyScorer
 
 VERSION = 3  # part of every run's id: raise it when the same input gives another plan
 
@@ -214,7 +217,8 @@ def _by_risk(
             next_step="Split some off validation in the report of the page Dataset, or run "
             "`python -m core split-calibration`.",
         )
-    novelty = _novelty(context, embedding, roles, targets)
+    vectors = runs.load_array(context.workspace, embedding, "vectors", mapped=True)
+    novelty = novelty_scorer(context.workspace, embedding, roles, targets).score(vectors)
     scores = Scores(probabilities.max(axis=1).astype(np.float64), novelty)
     plan = plan_by_risk(
         _chosen(scores, reference),
@@ -227,13 +231,22 @@ def _by_risk(
     return plan, novelty
 
 
-def _novelty(
-    context: JobContext, embedding: Run, roles: ImageRoles, targets: np.ndarray
-) -> np.ndarray:
-    """Distance of every image from the classes as the training images show them."""
+def novelty_scorer(
+    workspace: Workspace, embedding: Run, roles: ImageRoles, targets: np.ndarray
+) -> NoveltyScorer:
+    """What tells how far an image lies from the classes as the training images show them.
+
+    Args:
+        embedding: by the model's weights.
+        roles: of its images for the model.
+        targets: int64 (n_images,), places of their classes, -1 for no class of the model.
+
+    Raises:
+        OperatorError: it is not known what the model was trained on.
+    """
     from core.latent.novelty import fit_novelty_scorer
 
-    vectors = runs.load_array(context.workspace, embedding, "vectors", mapped=True)
+    vectors = runs.load_array(workspace, embedding, "vectors", mapped=True)
     trained = _rows_with(roles, TRAIN, targets >= 0)
     if len(trained) < 2:
         raise OperatorError(
@@ -243,7 +256,7 @@ def _novelty(
         )
     # Classes whose training images have been relabelled since leave a gap: number them anew.
     _, numbered = np.unique(targets[trained], return_inverse=True)
-    return fit_novelty_scorer(np.asarray(vectors[trained]), numbered).score(vectors)
+    return fit_novelty_scorer(np.asarray(vectors[trained]), numbered)
 
 
 def _rows_with(roles: ImageRoles, role: str, is_meant: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from core.jobs.steps.evaluate_model import embedding_by_model
 from core.jobs.steps.look_through import check_within
 from core.jobs.steps.part_of_job import PartOfJob
 from core.jobs.steps.recording import part
+from core.jobs.steps.route_images import AUTO, OPERATOR, Routes, plan_at_work, route
 from core.latent.backbones import get_backbone
 from core.settings import load_settings
 from core.state import catalog, model_roles, models, runs
@@ -47,12 +48,17 @@ def run(context: JobContext, config: Predict) -> Mapping[str, Any]:
     workspace = context.workspace
     model = models.get_model(workspace, config.model)
     files, rejected = _files(config)
-    embedding = embedding_by_model(PartOfJob(context, 0.0, 0.4), model, device=config.device)
+    plan = plan_at_work(workspace, model)
+    # The plan's sureness is of features like its own, and one network pass serves all.
+    average_flips = plan is not None and bool(plan.config.get("average_flips"))
+    embedding = embedding_by_model(
+        PartOfJob(context, 0.0, 0.4), model, device=config.device, average_flips=average_flips
+    )
     weights = find_weights(workspace, model.backbone, model=model.id)
     chunks: list[Chunk] = []
     done = embed_images(
         files,
-        _extractor(weights, config.device),
+        _extractor(weights, config.device, average_flips),
         max_pixels=load_settings().max_image_pixels,
         on_chunk=chunks.append,
         on_progress=part(context.report, 0.4, 0.95),
@@ -61,26 +67,33 @@ def run(context: JobContext, config: Predict) -> Mapping[str, Any]:
     features = np.concatenate([chunk.features for chunk in chunks])
     rows = np.concatenate([chunk.indices for chunk in chunks])
     known_ids = runs.load_array(workspace, embedding, "image_ids")
-    temperature = temperature_of(workspace, model)
+    temperature = temperature_of(workspace, model, average_flips=average_flips)
     predictions = _predictions(
         workspace, model, features, known_ids, embedding, temperature=temperature
     )
+    probabilities = np.array([each.probabilities for each in predictions])
+    routes = route(workspace, model, plan, features, probabilities)
     return {
         "model": model.id,
+        "plan": plan.id if plan else None,
         "n_predicted": len(predictions),
-        "predictions": _told(workspace, predictions, [files[row] for row in rows], known_ids),
+        "predictions": _told(
+            workspace, predictions, routes, [files[row] for row in rows], known_ids
+        ),
         "rejected": rejected,
         "temperature": temperature,
     }
 
 
-def temperature_of(workspace: Workspace, model: Model) -> float:
+def temperature_of(workspace: Workspace, model: Model, *, average_flips: bool = False) -> float:
     """What the newest evaluation of a model divides its logits by; 1 before the first.
 
-    Evaluations of features averaged over flips do not count, for their logits are others.
+    Args:
+        average_flips: of features averaged over flips, whose logits are others.
     """
     for done in runs.list_runs(workspace, "evaluation"):
-        if done.config["model"] == model.id and not done.config.get("average_flips"):
+        is_alike = bool(done.config.get("average_flips")) == average_flips
+        if done.config["model"] == model.id and is_alike:
             value: float = done.result["temperature"]["value"]
             return value
     return 1.0
@@ -125,6 +138,7 @@ def _with_rows(prediction: Prediction, rows: np.ndarray) -> Prediction:
 def _told(
     workspace: Workspace,
     predictions: list[Prediction],
+    routes: Routes,
     files: list[Path],
     known_ids: np.ndarray,
 ) -> list[dict[str, Any]]:
@@ -140,6 +154,8 @@ def _told(
             "confidence": found.confidence,
             "probabilities": list(found.probabilities),
             "novelty": found.novelty,
+            "sureness": None if routes.sureness is None else float(routes.sureness[place]),
+            "route": AUTO if routes.is_auto[place] else OPERATOR,
             "nearest": [
                 {
                     "image": image.id,
@@ -151,7 +167,7 @@ def _told(
                 if (image := images.get(int(known_ids[each.row]))) is not None
             ],
         }
-        for file, found in zip(files, predictions, strict=True)
+        for place, (file, found) in enumerate(zip(files, predictions, strict=True))
     ]
 
 
@@ -180,7 +196,7 @@ def _files(config: Predict) -> tuple[list[Path], list[dict[str, str]]]:
 
 
 @lru_cache(maxsize=1)
-def _extractor(weights: ResolvedWeights, device: str) -> FeatureExtractor:
+def _extractor(weights: ResolvedWeights, device: str, average_flips: bool) -> FeatureExtractor:
     from core.latent.embedding import load_extractor
 
-    return load_extractor(weights, device=device)
+    return load_extractor(weights, device=device, average_flips=average_flips)
