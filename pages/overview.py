@@ -18,6 +18,7 @@ from core.state.workspace import (
 )
 from pages._shared import (
     acting,
+    counted,
     enter_workspace,
     find_current_workspace,
     forget_view,
@@ -60,6 +61,9 @@ def show_progress(workspace: Workspace) -> None:
     if summary.n_labelled:
         is_trained = bool(models.list_models(workspace))
         steps.append(("Classifier trained", is_trained, "fine_tuning.py", "Fine-tune a classifier"))
+        if is_trained and summary.n_labelled < summary.n_images:
+            is_planned = bool(runs.list_runs(workspace, "triage_plan"))
+            steps.append(("Triage planned", is_planned, "triage.py", "Plan the automatic labels"))
     with st.container(horizontal=True):
         st.metric("Images", f"{summary.n_images:,}", border=True)
         st.metric("Classes", len(catalog.list_classes(workspace)), border=True)
@@ -72,7 +76,10 @@ def show_progress(workspace: Workspace) -> None:
                 icon = ":green[:material/check_circle:]" if done else ":material/circle:"
                 st.markdown(f"{icon} {title}", width="content")
         missing = next((step for step in steps if not step[1]), None)
-        if missing is None:
+        if missing is None and summary.n_queued:
+            waiting = f"{counted(summary.n_queued, 'image')} in triage for people to judge."
+            next_step(waiting, page="triage.py", label="Open the queue")
+        elif missing is None:
             next_step("Everything is computed.", page="latent_space.py", label="Open the map")
         else:
             next_step(f"Next: {missing[3].lower()}.", page=missing[2], label=missing[3])

@@ -111,8 +111,16 @@ def _predictions(
     from core.learning.networks import load_head
     from core.learning.prediction import predict_features
 
+    # What a model labelled itself is no witness for what it says of another image.
+    origins = catalog.column(workspace, known_ids, "label_origin")
     labels = catalog.column(workspace, known_ids, "label")
-    has_label = np.array([label is not None for label in labels], bool)
+    has_label = np.array(
+        [
+            label is not None and origin != "automatic"
+            for label, origin in zip(labels, origins, strict=True)
+        ],
+        bool,
+    )
     vectors = runs.load_array(workspace, embedding, "vectors", mapped=True)
     roles = model_roles.image_roles(workspace, model, known_ids)
     is_trained = np.zeros(len(known_ids), bool)
