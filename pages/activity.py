@@ -94,7 +94,13 @@ def _show_job(workspace: Workspace, job: Job) -> None:
 
 def show_changes(workspace: Workspace) -> None:
     """Every change of labels, splits, exclusions and the queue, with the means to undo it."""
-    batches = labels.list_batches(workspace, limit=100)
+    with_decisions = st.toggle(
+        "Each decision of triage too",
+        key="activity.decisions",
+        help="They are many, and stand in the log on the page Triage.",
+    )
+    hidden = () if with_decisions else ("decide",)
+    batches = labels.list_batches(workspace, limit=100, without=hidden)
     if not batches:
         st.info("Nobody has changed anything yet.")
     for batch in batches:

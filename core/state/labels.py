@@ -5,7 +5,7 @@ number of images. A batch can be undone whole; images that somebody changed sinc
 later change, unless that has been undone itself.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -256,12 +256,27 @@ def find_batch(workspace: Workspace, batch_id: int) -> Batch:
 
 
 def list_batches(
-    workspace: Workspace, *, limit: int = 50, before: int | None = None
+    workspace: Workspace,
+    *,
+    limit: int = 50,
+    before: int | None = None,
+    without: Sequence[str] = (),
 ) -> list[Batch]:
-    """Actions, newest first."""
+    """Actions, newest first.
+
+    Args:
+        before: only those with a smaller number.
+        without: names of actions that are left out, and what undid them with them.
+    """
     query = batch_query().order_by(batches.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(batches.c.id < before)
+    if without:
+        undone = batches.alias("undone")
+        query = query.where(
+            batches.c.action.not_in(without),
+            ~sa.exists().where(undone.c.id == batches.c.undoes, undone.c.action.in_(without)),
+        )
     with reading(workspace) as connection:
         return [Batch(*row) for row in connection.execute(query)]
 

@@ -344,3 +344,12 @@ def _in_threads(*actions: Callable[[], object]) -> None:
     for thread in threads:
         thread.join()
     assert raised == []
+
+
+def test_actions_can_be_left_out_of_the_list_with_what_undid_them(
+    workspace: Workspace, ids: list[int]
+) -> None:
+    kept = labels.relabel(workspace, ids[:1], "scratch", actor="eve")
+    moved = labels.set_split(workspace, ids, "train", actor="eve")
+    labels.undo(workspace, moved.id, actor="eve")
+    assert [batch.id for batch in labels.list_batches(workspace, without=["split"])] == [kept.id]
