@@ -11,7 +11,7 @@ from core.analysis.plans import TriagePlan, newest_plan
 from core.errors import OperatorError
 from core.figures.triage import RulePoint
 from core.jobs.configs import TRIAGE_RULES, ApplyTriage, PlanTriage
-from core.state import applications, job_rows, models
+from core.state import applications, job_rows, models, runs
 from core.state.applications import Application
 from core.state.models import Model
 from core.state.workspace import Workspace
@@ -288,7 +288,12 @@ def _rule_point(workspace: Workspace, model: Model) -> RulePoint | None:
     standing = newest_evaluation(workspace, model)
     if standing is None:
         return None
-    by_role = read_evaluation(workspace, standing.run).rule.by_role
+    return _read_rule_point(workspace, workspace.uid, standing.run.id)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _read_rule_point(_workspace: Workspace, uid: str, run: str) -> RulePoint | None:
+    by_role = read_evaluation(_workspace, runs.get_run(_workspace, run)).rule.by_role
     measure = by_role.get("test") or by_role.get("validation")
     if measure is None or measure.operator_share.value is None:
         return None

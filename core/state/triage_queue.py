@@ -222,6 +222,14 @@ def item_of(workspace: Workspace, image_id: int) -> int:
     return found
 
 
+def first_free_group(workspace: Workspace) -> int:
+    """A number that no group of alike images that waits has, nor any above it."""
+    query = sa.select(sa.func.max(queue.c.alike)).where(IS_PENDING)
+    with reading(workspace) as connection:
+        newest = connection.execute(query).scalar()
+    return 0 if newest is None else newest + 1
+
+
 def undescribed(workspace: Workspace) -> list[int]:
     """Ids of the images that wait and that no model has looked at."""
     with reading(workspace) as connection:

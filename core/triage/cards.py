@@ -8,12 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.latent.neighbors import nearest_among
-from core.triage.ordering import (
-    group_alike,
-    order_by_diversity,
-    order_by_novelty,
-    order_by_uncertainty,
-)
+from core.triage.ordering import order_by_diversity, order_by_novelty, order_by_uncertainty
 
 N_TOP = 3
 N_NEAREST = 8  # more than are shown: labels can be taken away, images excluded
@@ -31,7 +26,6 @@ class Card:
         nearest: ids of the nearest labelled images, the nearest first.
         by_uncertainty, by_novelty, by_diversity: places in the orders of work, in [0, 1], lower
             first.
-        alike: number of its group of alike images.
     """
 
     suggested: str
@@ -41,7 +35,6 @@ class Card:
     by_uncertainty: float
     by_novelty: float
     by_diversity: float
-    alike: int
 
 
 @dataclass(frozen=True)
@@ -94,7 +87,6 @@ def make_cards(
         uncertainty.tolist(),
         (uncertainty if novelty is None else order_by_novelty(novelty)).tolist(),
         order_by_diversity(features, labelled.features, seed=seed).tolist(),
-        group_alike(features, suggested, seed=seed).tolist(),
         strict=True,
     )
     return [
@@ -106,10 +98,9 @@ def make_cards(
             by_uncertainty=by_uncertainty,
             by_novelty=by_novelty,
             by_diversity=by_diversity,
-            alike=alike,
         )
         for (
             image, label, places, shares, share, nearest,
-            by_uncertainty, by_novelty, by_diversity, alike
+            by_uncertainty, by_novelty, by_diversity
         ) in columns
     ]  # fmt: skip

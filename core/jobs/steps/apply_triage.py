@@ -30,7 +30,7 @@ from core.state.runs import Run
 from core.state.workspace import Workspace
 from core.triage.audit import draw_audit
 from core.triage.cards import Card, Labelled, make_cards
-from core.triage.ordering import mix_in
+from core.triage.ordering import group_alike, mix_in
 
 ORDERS = ("by_uncertainty", "by_novelty", "by_diversity")
 
@@ -126,7 +126,7 @@ def describe_queue(context: JobContext, config: DescribeQueue) -> Mapping[str, A
     )
     ids = known[rows].tolist()
     described = [_item(i, card, model) for i, card in zip(ids, cards, strict=True)]
-    triage_queue.describe(workspace, described)
+    triage_queue.describe(workspace, _group(workspace, described, known, features, seed=0))
     return {"model": model.id, "n_described": len(described)}
 
 
@@ -225,7 +225,8 @@ def _items(
     context.report(0.8, "Drawing known images")
     gold = _draw_gold(workspace, config, plan.model, known, n=len(left))
     mixed_in = _mixed_in(config, plan, audited, gold, features, known, labelled, ordinary)
-    return _hide(ordinary, n_hidden=len(mixed_in), seed=config.seed) + mixed_in
+    items = _hide(ordinary, n_hidden=len(mixed_in), seed=config.seed) + mixed_in
+    return _group(workspace, items, known, features, seed=config.seed)
 
 
 def _ordinary(
@@ -319,7 +320,6 @@ def _mixed_in(
         ).tolist()
         for number, order in enumerate(ORDERS)
     }
-    group = _first_free_group(ordinary)
     return [
         _item(
             image,
@@ -329,7 +329,6 @@ def _mixed_in(
             truth=truth,
             is_blind=True,
             reason=f"left to people by plan {plan.run.id}",
-            alike=group + card.alike,
             **{order: places[order][number] for order in ORDERS},
         )
         for number, (image, card, kind, truth) in enumerate(
@@ -357,7 +356,6 @@ def _item(image: int, card: Card, model: Model, **more: Any) -> NewItem:
             "nearest": list(card.nearest),
         },
         "model": model.id,
-        "alike": card.alike,
         "by_uncertainty": card.by_uncertainty,
         "by_novelty": card.by_novelty,
         "by_diversity": card.by_diversity,
@@ -385,5 +383,21 @@ def _places(known: np.ndarray, ids: np.ndarray) -> np.ndarray:
     return np.searchsorted(known, ids)
 
 
-def _first_free_group(items: Sequence[NewItem]) -> int:
-    return max((item.alike for item in items if item.alike is not None), default=-1) + 1
+def _group(
+    workspace: Workspace,
+    items: Sequence[NewItem],
+    known: np.ndarray,
+    features: np.ndarray,
+    *,
+    seed: int,
+) -> list[NewItem]:
+    """The same items in groups of alike ones, what is mixed in among those that it is like."""
+    if not items:
+        return []
+    rows = _places(known, np.array([item.image_id for item in items]))
+    groups = group_alike(np.asarray(features[rows]), [item.suggested for item in items], seed=seed)
+    first = triage_queue.first_free_group(workspace)
+    return [
+        NewItem(**{**vars(item), "alike": first + group})
+        for item, group in zip(items, groups.tolist(), strict=True)
+    ]

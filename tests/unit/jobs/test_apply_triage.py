@@ -103,6 +103,8 @@ def test_checked_and_known_images_cannot_be_told_from_those_judged_blind(
     ordinary = [item for item in items if item not in mixed_in]
     assert len(hidden) == min(len(mixed_in), len(ordinary))
     assert {item.reason for item in mixed_in} == {item.reason for item in ordinary}
+    groups = {item.alike for item in ordinary}
+    assert {item.alike for item in mixed_in} & groups  # not in groups of their own
     assert {item.n_opinions for item in items} == {1}
 
 
