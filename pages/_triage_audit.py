@@ -25,7 +25,7 @@ def show_audit(workspace: Workspace) -> None:
         return
     _show_measure(found)
     if found.measure.n_checked:
-        left, right = st.columns([3, 2], gap="large")
+        left, right = st.columns(2, gap="large")
         with left:
             st.plotly_chart(
                 figures.audit_over_time(found.measure, found.application.max_error),

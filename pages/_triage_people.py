@@ -13,6 +13,7 @@ from core.state.workspace import Workspace
 from core.triage.agreement import Kappa, SessionFigures
 from pages._evaluated import show_share
 from pages._shared import next_step
+from pages._triage_retraining import offer_training
 
 _KEY = "triage"
 _PERIODS = {"Today": timedelta(hours=24), "7 days": timedelta(days=7), "All": None}
@@ -21,6 +22,7 @@ _NO_TOOLS = {"displayModeBar": False}
 
 def show_people(workspace: Workspace) -> None:
     """Figures of all decisions of a period, and of each person's."""
+    offer_training(workspace)
     with st.container(horizontal=True, vertical_alignment="center"):
         period = st.segmented_control(
             "Period",

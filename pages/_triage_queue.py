@@ -50,8 +50,8 @@ _ORDERS = {
 def show_queue(workspace: Workspace) -> None:
     """One image large after the other."""
     if _is_ready(workspace):
-        offer_training(workspace)
         st.fragment(_show_focus)(workspace)
+        offer_training(workspace)
 
 
 def show_grid(workspace: Workspace) -> None:
