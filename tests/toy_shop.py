@@ -1,17 +1,20 @@
 """A workshop whose features the eye can see: two known classes, an unknown one, and a model."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from core.jobs.configs import PlanTriage
 from core.jobs.steps import apply_triage, evaluate_model, plan_triage
 from core.jobs.steps.evaluate_model import _Outputs
-from core.state import catalog, runs
+from core.state import catalog, database, runs
 from core.state.catalog import ImageFilter
 from core.state.models import Model
 from core.state.workspace import Workspace, create_workspace
 from tests import classifiers
 from tests.factories import fill, new_image
-from tests.samples import keep_embedding
+from tests.samples import do, keep_embedding
 
 CLASSES = classifiers.CLASSES  # dirt and drop; scratches are unknown to the model
 SHARES = (("train", 30), ("validation", 30), ("calibration", 80), ("test", 20), (None, 20))
@@ -43,14 +46,30 @@ def make_shop(home) -> Workspace:  # type: ignore[no-untyped-def]
 
 def make_model(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Model:
     """It tells dirt from drop by their axes, and is as sure of a scratch as of anything."""
+    stand_in(workspace, monkeypatch)
+    chosen = {
+        split: catalog.image_ids(workspace, ImageFilter(splits=(split,), labels=CLASSES)).tolist()
+        for split in ("train", "validation")
+    }
+    return classifiers.add_model(workspace, **chosen)
+
+
+def stand_in(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the shop's features stand for those of its model, whose weights nobody can load."""
     embedding = runs.list_runs(workspace, "embedding")[0]
     features = runs.load_array(workspace, embedding, "vectors")
     outputs = _Outputs(features, 2.0 * features[:, :2].astype(np.float64))
     monkeypatch.setattr(evaluate_model, "_outputs", lambda *_: outputs)
     for step in (plan_triage, apply_triage):
         monkeypatch.setattr(step, "embedding_by_model", lambda *_, **__: embedding)
-    chosen = {
-        split: catalog.image_ids(workspace, ImageFilter(splits=(split,), labels=CLASSES)).tolist()
-        for split in ("train", "validation")
-    }
-    return classifiers.add_model(workspace, **chosen)
+
+
+def build_planned_shop(folder: Path) -> Path:
+    """The shop with its model and a plan at 5 %, closed for copying by `copy_template`."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("LACQUER_HOME", str(folder))
+        workspace = make_shop(folder)
+        job = do(workspace, PlanTriage(make_model(workspace, patched).id))
+        assert job.status == "succeeded", job.error
+        database.drop(workspace)  # closes the connections
+    return workspace.path

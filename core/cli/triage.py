@@ -143,6 +143,11 @@ def apply_plan(session: Session, asked: Namespace) -> Answer:
         seed=asked.seed,
     )
     result = session.do(workspace, config)
+    if not result["n_labelled"]:
+        return Answer(
+            result,
+            f"No image is labelled by this plan: {result['n_queued']:,} were put into the queue.",
+        )
     return Answer(
         result,
         f"Batch {result['batch']}: {result['n_labelled']:,} images labelled, "
@@ -290,7 +295,14 @@ def write_decisions(session: Session, asked: Namespace) -> Answer:
     from core.analysis.people import decisions_as_csv
 
     text, n_decisions = decisions_as_csv(session.open())
-    asked.path.write_text(text, encoding="utf-8")
+    try:
+        asked.path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OperatorError(
+            f"{asked.path} cannot be written.",
+            str(error.strerror or error),
+            "Choose another place.",
+        ) from error
     return Answer(
         {"path": str(asked.path), "n_decisions": n_decisions},
         f"{n_decisions:,} decisions are in {asked.path}.",

@@ -269,8 +269,14 @@ def current_pause(workspace: Workspace) -> Pause | None:
 def pause(
     workspace: Workspace, reason: str, *, actor: str, evidence: Mapping[str, Any] | None = None
 ) -> None:
-    """Let automatic labelling rest; where it rests already the first reason stays."""
-    _turn(workspace, True, reason, actor=actor, evidence=evidence or {})
+    """Let automatic labelling rest; where it rests already the first reason stays.
+
+    Raises:
+        OperatorError: no reason is given.
+    """
+    if not reason.strip():
+        raise OperatorError("Say why automatic labelling is to rest.")
+    _turn(workspace, True, reason.strip(), actor=actor, evidence=evidence or {})
 
 
 def resume(workspace: Workspace, reason: str, *, actor: str) -> None:

@@ -2,7 +2,8 @@
 
 Into the queue go also a share of the automatic labels, to measure their error, and images whose
 label is known, to measure the people. Both stand there like any other image: the model's scores are
-hidden for them, and for as many others.
+hidden for them, and for as many others. A plan that can promise nothing labels nothing: to apply it
+sends all its images to people.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ def run(context: JobContext, config: ApplyTriage) -> Mapping[str, Any]:
     """Apply one plan, in one transaction.
 
     Raises:
-        OperatorError: the plan is of test images, promises nothing, is out of date, or stands
-            already; or automatic labelling is paused.
+        OperatorError: the plan is of test images, is out of date, or stands already; or automatic
+            labelling is paused.
     """
     workspace = context.workspace
     plan = _load(workspace, _plan_to_apply(context, config))
@@ -140,6 +141,7 @@ def _plan_to_apply(context: JobContext, config: ApplyTriage) -> str:
     asked = PlanTriage(
         **{field: named.config[field] for field in ("model", "rule", "delta", "of", "seed")},
         max_error=config.max_error,
+        average_flips=named.config.get("average_flips", False),  # plans of before knew none
     )
     made: str = plan_triage.run(PartOfJob(context, 0.0, 0.6), asked)["run"]
     return made
@@ -153,12 +155,6 @@ def _load(workspace: Workspace, plan_id: str) -> _Plan:
         raise OperatorError(
             "This plan is of test images, whose labels are known: it is there to be looked at.",
             next_step="Plan for the images without a label.",
-        )
-    if not done.result["feasible"]:
-        raise OperatorError(
-            "This plan can promise nothing, so it labels nothing.",
-            "There are too few calibration images, or too many of them would be wrong.",
-            "Promise less, or label more calibration images.",
         )
     model = models.get_model(workspace, done.config["model"])
     if done.config["rule"] == "risk":
