@@ -5,6 +5,7 @@ import io
 import json
 from dataclasses import dataclass
 
+from core.images.formats.csv_cells import guarded
 from core.state import decisions
 from core.state.decisions import Decision
 from core.state.workspace import Workspace
@@ -108,6 +109,4 @@ def _cell(value: object) -> object:
     """A value as a table holds it; a spreadsheet must not take a text for a formula."""
     if isinstance(value, dict):
         return json.dumps(value)
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@"):
-        return f"'{value}"
-    return value
+    return guarded(value) if isinstance(value, str) else value

@@ -49,14 +49,17 @@ def read_news(workspace: Workspace, model: Model) -> News:
 
     Checked images are drawn at random: they are kept to measure by, not to learn from.
     """
-    decided = {
-        each.image_id: each
+    said = [
+        each
         for each in reversed(decisions.list_decisions(workspace))
         if each.kind in ("label", "settle")
         and each.undone_by is None
         and each.at > model.created_at
         and each.item_kind not in ("audit", "gold")
-    }
+    ]
+    decided = {each.image_id: each for each in said}
+    # A second opinion finds the label of the first: the one from before stands in the first alone.
+    learned = {each.image_id: each.old_label for each in reversed(said)}
     ids = np.array(sorted(decided), np.int64)
     labels = dict(zip(ids.tolist(), catalog.column(workspace, ids, "label"), strict=True))
     splits = dict(zip(ids.tolist(), catalog.column(workspace, ids, "split"), strict=True))
@@ -72,7 +75,7 @@ def read_news(workspace: Workspace, model: Model) -> News:
         n_decided=len(learnable),
         added=tuple(i for i in learnable if splits[i] in (None, TRAIN) and i not in trained),
         without_split=tuple(i for i in learnable if splits[i] is None),
-        n_relabelled=sum(i in trained and decided[i].old_label != labels[i] for i in learnable),
+        n_relabelled=sum(i in trained and learned[i] != labels[i] for i in learnable),
         n_contradicted=sum(
             decided[i].suggested is not None and decided[i].suggested != labels[i]
             for i in learnable
