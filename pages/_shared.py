@@ -14,7 +14,7 @@ from core.jobs.configs import JobConfig
 from core.jobs.steps import title as job_title
 from core.routes import PREFIX
 from core.settings import PROJECT_ROOT, load_settings
-from core.state import job_rows
+from core.state import job_rows, labels
 from core.state.change_log import Batch
 from core.state.job_rows import Job
 from core.state.workspace import Workspace, list_workspaces, open_workspace
@@ -328,7 +328,9 @@ def _undo(workspace: Workspace, batch_id: int) -> None:
 def undo_change(workspace: Workspace, batch_id: int) -> None:
     """Take a change back and say what became of it."""
     try:
-        done = actions.undo(workspace, batch_id, actor=require_role("operator").name)
+        is_applied = labels.find_batch(workspace, batch_id).action == "auto_label"
+        person = require_role("data scientist" if is_applied else "operator")
+        done = actions.undo(workspace, batch_id, actor=person.name)
     except OperatorError as error:
         st.toast(plain(str(error)), icon=":material/error:")
         return

@@ -43,7 +43,7 @@ def model_of(workspace: Workspace) -> Model:
 
 def plan(workspace: Workspace, **more: object) -> str:
     job = do(workspace, PlanTriage(model_of(workspace).id, **more))  # type: ignore[arg-type]
-    assert job.status == "succeeded", job.error
+    assert job.result is not None, job.error
     run: str = job.result["run"]
     return run
 
