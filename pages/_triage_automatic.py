@@ -165,7 +165,7 @@ def _show_risk(workspace: Workspace, model: Model, plan: TriagePlan) -> None:
                       f"{1 - point.auto_share:.1%}",
                       delta_color="off", delta_arrow="off", border=True)  # fmt: skip
         _say_promise(plan, chosen, n_auto)
-        _offer_apply(workspace, plan, chosen, is_possible=n_auto > 0)
+        _offer_apply(workspace, plan, chosen, n_auto)
     with left:
         st.plotly_chart(
             figures.risk_coverage(
@@ -231,22 +231,26 @@ def _say_promise(plan: TriagePlan, chosen: float, n_auto: int) -> None:
     )
 
 
-def _offer_apply(
-    workspace: Workspace, plan: TriagePlan, chosen: float, *, is_possible: bool
-) -> None:
+def _offer_apply(workspace: Workspace, plan: TriagePlan, chosen: float, n_auto: int) -> None:
     with st.expander("What people check"):
         audit = _share("Of the automatic labels", 2, "audit", "To measure their true error.")
         second = _share("Two opinions on, of what is left", 5, "second", "To measure agreement.")
         gold = _share("Known images mixed in", 2, "gold", "To measure each person's accuracy.")
         st.caption("Checked and known images look like all others, and so many others are blind.")
     stands = plan.applied is not None and chosen == plan.max_error
+    if not n_auto:
+        title = f"Send all {plan.n_images:,} to people"
+        help = "Labels nothing: every image of this plan waits in the queue for a person."
+    else:
+        title = f"Apply at {chosen * 100:.3g} %" if plan.run.config["rule"] == "risk" else "Apply"
+        help = "Labels in one step, and can be taken back in one. No label of a person is touched."
     if st.button(
-        f"Apply at {chosen * 100:.3g} %" if plan.run.config["rule"] == "risk" else "Apply",
+        title,
         type="primary",
-        icon=":material/auto_awesome:",
-        disabled=not is_possible or stands or _is_under_way(workspace),
+        icon=":material/auto_awesome:" if n_auto else ":material/group:",
+        disabled=stands or _is_under_way(workspace),
         key=f"{_KEY}.apply",
-        help="Labels in one step, and can be taken back in one. No label of a person is touched.",
+        help=help,
     ):
         submit(
             workspace,
@@ -280,7 +284,7 @@ def _show_cluster(workspace: Workspace, plan: TriagePlan) -> None:
         "The paper's rule promises no error: the audit below is all that tells it.",
         icon=":material/info:",
     )
-    _offer_apply(workspace, plan, plan.max_error, is_possible=told["n_auto"] > 0)
+    _offer_apply(workspace, plan, plan.max_error, told["n_auto"])
 
 
 def _rule_point(workspace: Workspace, model: Model) -> RulePoint | None:

@@ -18,7 +18,8 @@ class AuditReading:
     """The measured error beside the promise.
 
     Attributes:
-        application: the newest that was not reverted, or the newest at all.
+        application: the newest that labelled anything and was not reverted, or the newest at all
+            that labelled anything.
         measure: of all labels checked under the same model, rule and promise.
         n_waiting: audited images that nobody has judged yet.
         pause: the newest word on whether automatic labelling rests; None where it never has.
@@ -43,7 +44,8 @@ class AuditReading:
 
 def read_audit(workspace: Workspace) -> AuditReading | None:
     """The audit as it stands; None where nothing has been labelled automatically."""
-    applied = applications.list_applications(workspace)
+    # What only sent images to people has no label to check, nor ends the audit of those before it.
+    applied = [each for each in applications.list_applications(workspace) if each.n_labelled]
     if not applied:
         return None
     newest = next((each for each in applied if not each.reverted_at), applied[0])

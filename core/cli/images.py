@@ -67,10 +67,17 @@ def add_commands(commands: Commands) -> None:
         "--n", type=whole_number(1), default=344, help="how many images (default: 344)"
     )
     generate.add_argument("--seed", type=whole_number(0), default=0, help="default: 0")
-    generate.add_argument(
+    kind = generate.add_mutually_exclusive_group()
+    kind.add_argument(
         "--training-only",
         action="store_true",
         help="all into the training split; the only choice beside real images",
+    )
+    kind.add_argument(
+        "--of-line",
+        action="store_true",
+        help="what a line brings after the data set: one half labelled, in the split calibration, "
+        "the other without a label, for the triage",
     )
 
     export = add_command(commands, "export", export_images, summary="write images and labels out")
@@ -114,7 +121,12 @@ def import_images(session: Session, asked: Namespace) -> Answer:
 
 def generate_images(session: Session, asked: Namespace) -> Answer:
     """Generate; the workspace is made where there is none."""
-    config = GenerateImages(n_images=asked.n, seed=asked.seed, training_only=asked.training_only)
+    config = GenerateImages(
+        n_images=asked.n,
+        seed=asked.seed,
+        training_only=asked.training_only,
+        of_line=asked.of_line,
+    )
     return _taken_in(session.do(session.open(create=True), config))
 
 

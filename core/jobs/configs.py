@@ -91,12 +91,16 @@ class FindNearDuplicates(JobConfig):
 
 @dataclass(frozen=True)
 class GenerateImages(JobConfig):
-    """Add synthetic paint defects: a whole data set, or further training images.
+    """Add synthetic paint defects: a whole data set, training images, or what a line brings.
 
     Attributes:
         n_images: how many, at least 1.
         seed: images of the same seed are the same.
         training_only: put every image into the training split; the only choice beside real images.
+        of_line: one half labelled, to calibrate by, the other without a label, to triage.
+
+    Raises:
+        ValueError: both `training_only` and `of_line` are asked for.
     """
 
     kind = "generate"
@@ -105,6 +109,11 @@ class GenerateImages(JobConfig):
     n_images: int = 344
     seed: int = 0
     training_only: bool = False
+    of_line: bool = False
+
+    def __post_init__(self) -> None:
+        if self.training_only and self.of_line:
+            raise ValueError("training_only and of_line exclude each other, got both")
 
 
 @dataclass(frozen=True)

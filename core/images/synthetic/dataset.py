@@ -40,6 +40,7 @@ _PAPER_COUNTS: Mapping[tuple[str, str], int] = {
     ("test", MULTIPLE): 2,
 }
 _LABELS = (*DEFECT_CLASSES, MULTIPLE)
+_PURPOSES = ("paper", "added", "line")  # their places are part of every seed: append only
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,15 @@ class SyntheticImage:
 
     Attributes:
         name: path below the data set's folder, with forward slashes.
-        split: one of `SPLITS`.
-        label: one of `DEFECT_CLASSES`, or "multiple".
+        split: one of `SPLITS`; None where nobody has looked at the picture, whose name then does
+            not tell the label either.
+        label: what it shows: one of `DEFECT_CLASSES`, or "multiple".
         seed: seed of `render_image`, in [0, 2**63).
         boxes: where its defects lie; empty until it is rendered.
     """
 
     name: str
-    split: str
+    split: str | None
     label: str
     seed: int
     boxes: tuple[DefectBox, ...] = ()
@@ -74,11 +76,14 @@ class DatasetPlan:
     def __iter__(self) -> Iterator[SyntheticImage]:
         return iter(self.images)
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Images by split, then by label; every split is there, also an empty one."""
-        by_split = {split: Counter[str]() for split in SPLITS}
+    def counts(self) -> dict[str | None, dict[str, int]]:
+        """Images by split, then by label; every split is there, also an empty one.
+
+        Images without a split stand under None, which is there only where there are some.
+        """
+        by_split: dict[str | None, Counter[str]] = {split: Counter() for split in SPLITS}
         for image in self.images:
-            by_split[image.split][image.label] += 1
+            by_split.setdefault(image.split, Counter())[image.label] += 1
         return {split: dict(labels) for split, labels in by_split.items()}
 
 
@@ -149,6 +154,39 @@ def plan_training_images(
     )
 
 
+def plan_line_images(n_images: int, *, seed: int = 0) -> DatasetPlan:
+    """Plan what a line brings once there is a data set: images to calibrate by, and to triage.
+
+    The first half is labelled, in the split calibration; the other half, the smaller one of an odd
+    number, has neither label nor split, mixed classes and names that tell nothing. Both keep the
+    proportions of the paper's validation images, so that the one can promise something about the
+    other. None of them is in a data set planned by `plan_dataset` or `plan_training_images`,
+    whatever the seed. A smaller number brings some of the pictures of a larger one, the unlabelled
+    ones under other names.
+
+    Args:
+        n_images: at least 1.
+        seed: at least 0.
+
+    Raises:
+        ValueError: `n_images` or `seed` is out of range.
+    """
+    _check_plan(n_images, seed)
+    n_unknown = n_images // 2
+    unknown = _plan_like_validation(n_unknown, None, seed)
+    order = np.random.default_rng([seed, _PURPOSES.index("line")]).permutation(n_unknown)
+    return DatasetPlan(
+        seed,
+        (
+            *_plan_like_validation(n_images - n_unknown, "calibration", seed),
+            *(
+                replace(unknown[place], name=f"line_{number:04d}.jpg")
+                for number, place in enumerate(order.tolist(), start=1)
+            ),
+        ),
+    )
+
+
 def write_dataset(
     folder: Path,
     *,
@@ -178,8 +216,11 @@ def write_plan(
 ) -> DatasetPlan:
     """Render a plan's images into `folder`, a folder a class below a folder a split.
 
+    Images without a split lie in `folder` itself.
+
     Writes JPEG files of 640x640 pixels such as `train/dirt/dirt_0001.jpg`, and last of all
-    `annotations.csv` with a row a box: image, split, label, seed, defect, x, y, width, height.
+    `annotations.csv` with a row a box: image, split, label, seed, defect, x, y, width, height. It
+    alone tells what an image without a split shows.
     Files of the same names are replaced. The bytes do not depend on `n_workers`.
 
     Args:
@@ -221,8 +262,21 @@ def write_plan(
     return done
 
 
-def _plan_image(purpose: str, split: str, label: str, number: int, seed: int) -> SyntheticImage:
-    place = (("paper", "added").index(purpose), SPLITS.index(split), _LABELS.index(label), number)
+def _plan_like_validation(n_images: int, split: str | None, seed: int) -> list[SyntheticImage]:
+    """Images of the line in the proportions of the paper's validation images, class by class."""
+    shares = _apportion(n_images, [_PAPER_COUNTS["validation", label] for label in _LABELS])
+    return [
+        _plan_image("line", split, label, number, seed)
+        for label, n_label in zip(_LABELS, shares, strict=True)
+        for number in range(1, n_label + 1)
+    ]
+
+
+def _plan_image(
+    purpose: str, split: str | None, label: str, number: int, seed: int
+) -> SyntheticImage:
+    places = (*SPLITS, None)
+    place = (_PURPOSES.index(purpose), places.index(split), _LABELS.index(label), number)
     state = np.random.SeedSequence([seed, *place]).generate_state(1, np.uint64)
     name = f"{split}/{label}/{label}_{number:04d}.jpg"
     return SyntheticImage(name, split, label, seed=int(state[0] >> np.uint64(1)))

@@ -7,7 +7,13 @@ from typing import Any
 
 from core.errors import OperatorError
 from core.images.formats.importers import scan
-from core.images.synthetic import plan_dataset, plan_training_images, write_plan
+from core.images.synthetic import (
+    DatasetPlan,
+    plan_dataset,
+    plan_line_images,
+    plan_training_images,
+    write_plan,
+)
 from core.jobs.configs import GenerateImages, ImportImages
 from core.jobs.context import JobContext
 from core.jobs.steps.import_images import import_scan
@@ -20,8 +26,8 @@ def run(context: JobContext, config: GenerateImages) -> Mapping[str, Any]:
     """Generate, then import.
 
     Raises:
-        OperatorError: a whole data set was asked for beside real images, whose validation and test
-            splits must stay real.
+        OperatorError: other than training images were asked for beside real images, which are
+            judged by real ones alone.
     """
     n_images = catalog.count_images(context.workspace)
     n_synthetic = catalog.count_images(context.workspace, ImageFilter(attributes=(SYNTHETIC,)))
@@ -31,8 +37,7 @@ def run(context: JobContext, config: GenerateImages) -> Mapping[str, Any]:
             "Synthetic images may join them in training, never where real ones are judged.",
             "Choose training images only, or generate into a workspace of their own.",
         )
-    make_plan = plan_training_images if config.training_only else plan_dataset
-    plan = make_plan(config.n_images, seed=config.seed)
+    plan = _plan(config)
     folder = context.folder / "generated"
     try:
         write_plan(
@@ -52,3 +57,11 @@ def run(context: JobContext, config: GenerateImages) -> Mapping[str, Any]:
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _plan(config: GenerateImages) -> DatasetPlan:
+    if config.training_only:
+        return plan_training_images(config.n_images, seed=config.seed)
+    if config.of_line:
+        return plan_line_images(config.n_images, seed=config.seed)
+    return plan_dataset(config.n_images, seed=config.seed)

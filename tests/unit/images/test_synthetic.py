@@ -1,5 +1,6 @@
 import csv
 import dataclasses
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from core.images.synthetic import (
     DefectBox,
     contact_sheet,
     plan_dataset,
+    plan_line_images,
     plan_training_images,
     render_image,
     render_panel,
@@ -279,7 +281,13 @@ def test_an_image_does_not_depend_on_how_many_there_are() -> None:
 
 
 def test_no_two_images_share_a_seed() -> None:
-    plans = (plan_dataset(344), plan_dataset(344, seed=1), plan_training_images(344, seed=0))
+    plans = (
+        plan_dataset(344),
+        plan_dataset(344, seed=1),
+        plan_training_images(344, seed=0),
+        plan_line_images(344),
+        plan_line_images(344, seed=1),
+    )
     seeds = [image.seed for plan in plans for image in plan]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**63 for seed in seeds)
@@ -289,6 +297,38 @@ def test_images_to_add_go_to_training_alone() -> None:
     plan = plan_training_images(7, classes=("scratch", "watermark"))
     assert {image.split for image in plan} == {"train"}
     assert plan.counts()["train"] == {"scratch": 4, "watermark": 3}
+
+
+def test_planned_images_stay_what_they_have_always_been() -> None:
+    planned = {image.name: image.seed for image in plan_dataset(344)}
+    assert planned["train/dirt/dirt_0001.jpg"] == 2_440_950_710_608_614_359
+    assert plan_training_images(1).images[0].seed == 3_894_860_796_657_900_692
+
+
+@given(n_images=st.integers(1, 500))
+def test_a_line_brings_images_to_calibrate_by_and_as_many_that_nobody_has_labelled(
+    n_images: int,
+) -> None:
+    counts = plan_line_images(n_images).counts()
+    validation = plan_dataset(344).counts()["validation"]
+    assert {split for split, labels in counts.items() if labels} <= {"calibration", None}
+    for split, n_half in (("calibration", (n_images + 1) // 2), (None, n_images // 2)):
+        labels = counts.get(split, {})
+        assert sum(labels.values()) == n_half
+        for label, share in validation.items():
+            assert abs(labels.get(label, 0) - n_half * share / 70) < 1.0
+
+
+def test_the_names_of_unlabelled_images_tell_nothing_and_their_order_mixes_the_classes() -> None:
+    images = plan_line_images(160).images
+    known, unknown = images[:80], images[80:]
+    assert all(image.name.startswith(f"calibration/{image.label}/") for image in known)
+    assert [image.name for image in unknown] == [f"line_{n:04d}.jpg" for n in range(1, 81)]
+    labels = [image.label for image in unknown]
+    assert set(labels[:40]) >= set(DEFECT_CLASSES[:3])
+    # Sorted by class, 4 neighbours would differ; in a random order two thirds do.
+    assert sum(a != b for a, b in itertools.pairwise(labels)) > 40
+    assert labels != [image.label for image in plan_line_images(160, seed=1)][80:]
 
 
 # Files
@@ -328,6 +368,16 @@ def test_the_annotations_have_a_row_a_box(tmp_path: Path) -> None:
         for image in plan
         for box in image.boxes
     ]
+
+
+def test_only_the_annotations_tell_what_an_unlabelled_image_shows(tmp_path: Path) -> None:
+    plan = write_plan(plan_line_images(5, seed=3), tmp_path)
+    files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.jpg")}
+    assert files == {image.name for image in plan}
+    assert {"line_0001.jpg", "line_0002.jpg"} < files
+    with (tmp_path / "annotations.csv").open(newline="", encoding="utf-8") as file:
+        told = {(row["image"], row["split"], row["label"]) for row in csv.DictReader(file)}
+    assert told == {(image.name, image.split or "", image.label) for image in plan}
 
 
 def test_the_bytes_do_not_depend_on_the_workers(tmp_path: Path) -> None:
@@ -374,6 +424,8 @@ def test_a_contact_sheet_fills_row_by_row() -> None:
         (lambda: plan_training_images(3, classes=()), r"\[\]"),
         (lambda: plan_training_images(3, classes=("dirt", "dirt")), "dirt"),
         (lambda: plan_training_images(3, classes=("rust",)), "rust"),
+        (lambda: plan_line_images(0), "0"),
+        (lambda: plan_line_images(2, seed=-1), "-1"),
         (lambda: write_dataset(Path("nowhere"), n_images=1, quality=0), "0"),
         (lambda: write_dataset(Path("nowhere"), n_images=1, quality=96), "96"),
         (lambda: write_dataset(Path("nowhere"), n_images=1, n_workers=0), "0"),

@@ -9,6 +9,7 @@ from core import actions
 from core.analysis.audits import read_audit
 from core.jobs.configs import ApplyTriage, DescribeQueue, PlanTriage
 from core.state import applications, catalog, decisions, labels, runs, triage_queue
+from core.state.applications import NewApplication
 from core.state.decisions import Entry
 from core.state.job_rows import Job
 from core.state.models import Model
@@ -135,15 +136,48 @@ def test_labels_of_the_calibration_changed_since_make_a_plan_out_of_date(
     assert applications.list_applications(workspace) == []
 
 
-@pytest.mark.parametrize(
-    ("more", "said"), [({"of": "test"}, "test images"), ({"max_error": 0.001}, "promise nothing")]
-)
-def test_a_plan_that_is_none_to_act_on_is_refused(
-    workspace: Workspace, model: Model, more: dict, said: str
-) -> None:
-    error = attempt(workspace, plan(workspace, model, **more)).error
+def test_a_plan_of_test_images_is_refused(workspace: Workspace, model: Model) -> None:
+    error = attempt(workspace, plan(workspace, model, of="test")).error
     assert error is not None
-    assert said in error["title"]
+    assert "test images" in error["title"]
+
+
+def test_a_plan_that_can_promise_nothing_sends_all_its_images_to_people(
+    workspace: Workspace, model: Model
+) -> None:
+    done = plan(workspace, model, max_error=0.001)
+    assert not done.result["feasible"]
+    result = apply(workspace, done, gold_share=0.0)
+    ids = runs.load_array(workspace, done, "image_ids")
+    assert (result["n_labelled"], result["n_queued"], result["n_audited"]) == (0, len(ids), 0)
+    assert set(catalog.column(workspace, ids, "label")) == {None}
+    items = waiting(workspace)
+    assert {item.image_id for item in items} == set(ids.tolist())
+    assert all(item.suggested and item.top for item in items)
+    assert read_audit(workspace) is None  # there is no label to check
+    assert applications.revert_batch(workspace, result["batch"], actor="eve").n_restored == 0
+    assert len(waiting(workspace)) == len(ids)  # what is left to people stays theirs
+
+
+def test_what_labels_nothing_does_not_end_the_audit_of_the_labels_before_it(
+    workspace: Workspace, model: Model
+) -> None:
+    first = apply(workspace, plan(workspace, model), audit_share=1.0)
+    nothing = NewApplication(  # of a stricter promise, under which no image was sure enough
+        plan="triage_plan-0000000000000000",
+        model=model.id,
+        rule="risk",
+        max_error=0.001,
+        delta=0.05,
+        options={},
+        labels=[],
+        items=[],
+    )
+    applications.apply(workspace, nothing, actor="eve")
+    found = read_audit(workspace)
+    assert found is not None
+    assert found.application.id == first["application"]
+    assert found.n_waiting == first["n_audited"]
 
 
 def test_the_papers_rule_can_be_applied_too(workspace: Workspace, model: Model) -> None:

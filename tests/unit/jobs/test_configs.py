@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.jobs import steps
-from core.jobs.configs import JobConfig, ProjectEmbedding, from_json, to_json
+from core.jobs.configs import GenerateImages, JobConfig, ProjectEmbedding, from_json, to_json
 from core.jobs.worker import LANES
 from tests.unit.jobs.practice import Practice, PracticeNow
 
@@ -68,3 +68,8 @@ def test_an_unknown_kind_is_refused_but_keeps_its_name_on_the_page() -> None:
 
 def test_a_practice_job_has_the_lane_of_its_kind() -> None:
     assert (Practice("count").lane, PracticeNow("count").lane) == ("batch", "interactive")
+
+
+def test_images_are_added_to_training_or_come_off_a_line_not_both() -> None:
+    with pytest.raises(ValueError, match="exclude each other"):
+        GenerateImages(training_only=True, of_line=True)

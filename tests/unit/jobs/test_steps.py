@@ -93,6 +93,20 @@ def test_a_generated_data_set_has_splits_and_says_what_it_is(workspace: Workspac
     assert counts(again) == (0, 0, 6, 0)
 
 
+def test_a_line_brings_images_to_calibrate_by_and_others_without_a_label(
+    workspace: Workspace,
+) -> None:
+    assert do(workspace, GenerateImages(n_images=6, seed=3)).status == "succeeded"
+    result = do(workspace, GenerateImages(n_images=6, seed=3, of_line=True)).result
+    assert result["n_imported"] == 6
+    known = catalog.list_images(workspace, ImageFilter(splits=("calibration",)))
+    assert len(known) == 3
+    assert all(image.label for image in known)
+    unknown = catalog.list_images(workspace, ImageFilter(labels=(None,)))
+    assert {image.name for image in unknown} == {f"line_{n:04d}.jpg" for n in range(1, 4)}
+    assert all(image.split is None for image in unknown)
+
+
 def test_beside_real_images_generated_ones_join_the_training_split_alone(
     workspace: Workspace, folder: Path
 ) -> None:
@@ -100,6 +114,7 @@ def test_beside_real_images_generated_ones_join_the_training_split_alone(
     refused = do(workspace, GenerateImages(n_images=2))
     assert refused.status == "failed"
     assert refused.error["title"] == "This workspace holds real images."
+    assert do(workspace, GenerateImages(n_images=2, of_line=True)).error == refused.error
     assert catalog.count_images(workspace) == 6
     done = do(workspace, GenerateImages(n_images=2, training_only=True))
     assert done.status == "succeeded"
