@@ -85,12 +85,12 @@ def fit_novelty_scorer(
         raise ValueError(f"class {int(counts.argmin())} has no image")
     values = _of_length_one(features)
     mean = values.mean(axis=0)
-    components = _principal_directions(values - mean, n_components)
+    components = principal_directions(values - mean, n_components)
     places = (values - mean) @ components.T
     class_means = np.stack([places[targets == each].mean(axis=0) for each in range(len(counts))])
     residuals = places - class_means[targets]
     precision = LedoitWolf(assume_centered=True).fit(residuals).precision_
-    return NoveltyScorer(mean, components, class_means, _square_root(precision))
+    return NoveltyScorer(mean, components, class_means, square_root(precision))
 
 
 def _of_length_one(features: np.ndarray) -> np.ndarray:
@@ -100,7 +100,7 @@ def _of_length_one(features: np.ndarray) -> np.ndarray:
     return np.divide(values, lengths, out=values, where=lengths > 0)
 
 
-def _principal_directions(centred: np.ndarray, n_components: int) -> np.ndarray:
+def principal_directions(centred: np.ndarray, n_components: int) -> np.ndarray:
     """The first principal directions in rows; one of zeros where all images are alike."""
     _, lengths, directions = np.linalg.svd(centred, full_matrices=False)
     n_real = int((lengths > lengths[0] * 1e-10).sum()) if lengths[0] > 0 else 0
@@ -109,6 +109,7 @@ def _principal_directions(centred: np.ndarray, n_components: int) -> np.ndarray:
     return directions[: min(n_components, n_real)]
 
 
-def _square_root(precision: np.ndarray) -> np.ndarray:
+def square_root(precision: np.ndarray) -> np.ndarray:
+    """A matrix whose product with its own transpose is this one; it need not be definite."""
     values, vectors = np.linalg.eigh(precision)
     return vectors * np.sqrt(values.clip(min=0.0))
