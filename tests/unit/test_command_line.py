@@ -26,7 +26,8 @@ from core.jobs.configs import CheckFiles, EmbedImages, ImportImages
 from core.jobs.context import JobContext
 from core.jobs.steps import generate_images
 from core.settings import PROJECT_ROOT
-from core.state import catalog, job_rows, runs
+from core.state import catalog, job_rows, labels, runs
+from core.state.catalog import ImageFilter
 from core.state.workspace import create_workspace, open_workspace
 
 Ask = Callable[..., tuple[int, dict[str, Any]]]
@@ -383,13 +384,34 @@ def test_workspaces_are_made_listed_and_deleted(home: Path, ask: Ask) -> None:
 
 def test_a_demo_is_made_once(home: Path, quick_features: None, ask: Ask) -> None:
     code, first = ask("demo", "--n", 8)
-    assert (code, first["workspace"], first["n_images"]) == (0, str(home / "demo"), 8)
+    assert (code, first["workspace"], first["n_images"]) == (0, str(home / "demo"), 8 + 4)
     assert first["backbone"] == "mobilenet_v2"  # no weights are here
-    assert [step["step"] for step in first["steps"]] == ["generate", "embed", "project", "cluster"]
+    assert [step["step"] for step in first["steps"]] == [
+        *("generate", "generate"),  # the data set, and what the line brings
+        *("embed", "project", "cluster"),
+    ]
     assert not any(step["done_before"] for step in first["steps"])
     code, second = ask("demo", "--n", 8)
     assert all(step["done_before"] for step in second["steps"])
     assert second["clustering"] == first["clustering"]
+
+
+def test_a_demo_of_too_few_images_to_train_on_still_leaves_a_queue(
+    home: Path, quick_features: None, ask: Ask
+) -> None:
+    said = ask("demo", "--n", 8)[1]
+    assert [said[name] for name in ("model", "plan", "application")] == [None] * 3
+    assert (said["n_labelled"], said["n_queued"]) == (0, 2)
+    workspace = open_workspace(home / "demo")
+    queued = catalog.list_images(workspace, ImageFilter(queued=True))
+    assert {image.name for image in queued} == {"line_0001.jpg", "line_0002.jpg"}
+    n_changes = len(labels.list_batches(workspace))
+    assert ask("demo", "--n", 8)[1]["n_queued"] == 2
+    assert len(labels.list_batches(workspace)) == n_changes
+
+
+def test_a_line_and_training_images_are_not_asked_for_at_once() -> None:
+    assert main(["generate", "--of-line", "--training-only"]) == 2
 
 
 def test_a_demo_of_other_images_takes_a_reset(home: Path, quick_features: None, ask: Ask) -> None:
@@ -399,7 +421,7 @@ def test_a_demo_of_other_images_takes_a_reset(home: Path, quick_features: None, 
     assert (code, "--reset" in other["error"]["next_step"]) == (1, True)
     assert open_workspace(home / "demo").uid == uid
     code, anew = ask("demo", "--n", 9, "--seed", 1, "--reset")
-    assert (code, anew["n_images"]) == (0, 9)
+    assert (code, anew["n_images"]) == (0, 9 + 4)
     assert open_workspace(home / "demo").uid != uid
 
 
