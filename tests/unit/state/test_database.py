@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -70,6 +71,46 @@ def test_a_new_database_has_the_tables_that_the_code_expects(workspace: Workspac
         options = {"compare_server_default": workspace.database_url is not None}
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, schema.metadata) == []
+
+
+def _structure(workspace: Workspace) -> dict[str, object]:
+    """Tables with their columns, keys and indexes, whatever order they were made in."""
+    with reading(workspace) as connection:
+        inspector = sa.inspect(connection)
+        return {
+            table: {
+                "columns": sorted(
+                    (c["name"], str(c["type"]), c["nullable"], c["default"])
+                    for c in inspector.get_columns(table)
+                ),
+                "primary key": inspector.get_pk_constraint(table)["constrained_columns"],
+                "foreign keys": sorted(
+                    (k["constrained_columns"], k["referred_table"], k["referred_columns"])
+                    for k in inspector.get_foreign_keys(table)
+                ),
+                "unique": sorted(
+                    u["column_names"] for u in inspector.get_unique_constraints(table)
+                ),
+                "indexes": sorted(
+                    (str(i["name"]), i["column_names"], i["unique"], _condition(i))
+                    for i in inspector.get_indexes(table)
+                ),
+            }
+            for table in inspector.get_table_names()
+        }
+
+
+def _condition(index: Any) -> str:
+    found = index.get("dialect_options", {})
+    return str(found.get("sqlite_where", found.get("postgresql_where", "")))
+
+
+def test_all_migrations_make_of_nothing_what_a_new_database_is(
+    workspace: Workspace, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "_create_tables", databases._migrate)
+    migrated = create_workspace(home / "migrated", name="Migrated")
+    assert _structure(migrated) == _structure(workspace)
 
 
 def test_the_newest_migration_is_the_one_that_the_code_expects() -> None:
