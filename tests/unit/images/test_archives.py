@@ -211,7 +211,9 @@ def test_too_many_entries_refuse_the_archive(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"PK\x03\x04", b"no zip at all", packed(("a", b"")).getvalue()[:-9]]
+    "data",
+    [b"", b"PK\x03\x04", b"no zip at all", packed(("a", b"")).getvalue()[:-9]],
+    ids=["empty", "a beginning", "something else", "cut off"],  # not its bytes, which hold the time
 )
 def test_what_is_no_whole_zip_is_told_so(data: bytes, tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="cannot be opened"):
