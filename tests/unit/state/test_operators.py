@@ -29,6 +29,8 @@ triage_queue.LEASE_S = 3.0
 workspace, me = open_workspace(Path(sys.argv[1])), sys.argv[2]
 seq = 0
 with open(sys.argv[3], "w") as acknowledged:
+    while not Path(sys.argv[4]).exists():  # until all are here
+        time.sleep(0.01)
     while True:
         items = triage_queue.lease(workspace, actor=me, n=10, order="oldest")
         if not items:
@@ -54,13 +56,19 @@ def test_no_item_is_lost_or_decided_twice_unseen_when_one_of_eight_is_killed(
     notes = {person: tmp_path / f"{person}.jsonl" for person in people}
     processes = {
         person: subprocess.Popen(
-            [sys.executable, "-c", _OPERATOR, str(workspace.path), person, str(notes[person])],
+            [
+                *(sys.executable, "-c", _OPERATOR, str(workspace.path), person),
+                *(str(notes[person]), str(tmp_path / "go")),
+            ],
             cwd=PROJECT_ROOT,
         )
         for person in people
     }
     killed = people[0]
-    _wait_for_lines(notes[killed], 20)
+    for note in notes.values():
+        _wait_for_lines(note, 0)
+    (tmp_path / "go").touch()
+    _wait_for_lines(notes[killed], 5)
     processes[killed].send_signal(signal.SIGKILL)
     assert processes[killed].wait() == -signal.SIGKILL
     assert triage_queue.progress(workspace, actor="").n_leased_by_others  # it held some
