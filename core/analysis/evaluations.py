@@ -193,7 +193,7 @@ def newest_evaluation(workspace: Workspace, model: Model) -> Standing | None:
         for run in _runs_of(workspace, "evaluation", model)
         if not run.config.get("average_flips")
     ]
-    standings = [Standing(run, _holds(workspace, model, run)) for run in found]
+    standings = [Standing(run, holds(workspace, model, run)) for run in found]
     return next((each for each in standings if each.is_current), next(iter(standings), None))
 
 
@@ -251,8 +251,16 @@ def _runs_of(workspace: Workspace, kind: str, model: Model) -> list[Run]:
     return [run for run in runs.list_runs(workspace, kind) if run.config["model"] == model.id]
 
 
-def _holds(workspace: Workspace, model: Model, run: Run) -> bool:
-    ids = runs.load_array(workspace, run, "image_ids")
+def holds(workspace: Workspace, model: Model, run: Run, *, images_of: Run | None = None) -> bool:
+    """Whether labels, roles and images are those that a run of a model was computed from.
+
+    Args:
+        images_of: the run that has all images it was computed from, where it has fewer itself.
+
+    Raises:
+        OperatorError: an array or the model's snapshot cannot be read.
+    """
+    ids = runs.load_array(workspace, images_of or run, "image_ids")
     there = catalog.image_ids(workspace, catalog.ImageFilter(condition="ok"))
     return (
         bool(np.isin(there, ids).all())

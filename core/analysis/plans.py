@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
+from core.analysis.evaluations import holds
 from core.state import applications, runs
 from core.state.applications import Application
-from core.state.knowledge import load_knowledge
-from core.state.model_roles import image_roles
 from core.state.models import Model
 from core.state.runs import Run
 from core.state.workspace import Workspace
@@ -19,7 +18,7 @@ class TriagePlan:
     Attributes:
         run: the run that holds it.
         curve: what other promises would cost, the strictest first; empty for the paper's rule.
-        is_current: labels and roles are those that it was made from.
+        is_current: labels, roles and images are those that it was made from.
         applied: what came of applying it, unless that was reverted; None where it never was.
     """
 
@@ -66,14 +65,9 @@ def _read(workspace: Workspace, model: Model, run: Run) -> TriagePlan:
         if each.plan == run.id and not each.reverted_at
     ]
     embedding = runs.get_run(workspace, run.parent_id or "")
-    ids = runs.load_array(workspace, embedding, "image_ids")
-    is_current = (
-        run.config["labels"] == load_knowledge(workspace, ids).digests["labels"]
-        and run.config["roles"] == image_roles(workspace, model, ids).digest
-    )
     return TriagePlan(
         run=run,
         curve=tuple(CurvePoint(**point) for point in run.result.get("curve", ())),
-        is_current=is_current,
+        is_current=holds(workspace, model, run, images_of=embedding),
         applied=next(iter(standing), None),
     )

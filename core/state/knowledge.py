@@ -56,15 +56,29 @@ class LabelledImage(NamedTuple):
 
 
 def load_labelled(workspace: Workspace) -> list[LabelledImage]:
-    """Every image that has a label and whose file is there, ascending by id."""
+    """Every image that people have labelled and whose file is there, ascending by id.
+
+    A model that learned what a model has guessed would only grow surer of it.
+    """
     columns = [images.c[name] for name in LabelledImage._fields]
     query = (
         sa.select(*columns)
-        .where(images.c.label.is_not(None), images.c.condition == "ok")
+        .where(_is_labelled_by_people(), images.c.condition == "ok")
         .order_by(images.c.id)
     )
     with reading(workspace) as connection:
         return [LabelledImage(*row) for row in connection.execute(query)]
+
+
+def labelled_by_people(workspace: Workspace, image_ids: np.ndarray) -> np.ndarray:
+    """Whether people have given each image its label: bool (n_images,).
+
+    Args:
+        image_ids: int array (n_images,).
+    """
+    with reading(workspace) as connection:
+        found = connection.execute(sa.select(images.c.id).where(_is_labelled_by_people()))
+        return np.isin(image_ids, list(found.scalars()))
 
 
 def load_knowledge(workspace: Workspace, image_ids: np.ndarray) -> Knowledge:
@@ -85,6 +99,10 @@ def load_knowledge(workspace: Workspace, image_ids: np.ndarray) -> Knowledge:
     rows = [known.get(image_id, (None,) * 4) for image_id in image_ids.tolist()]
     labels, splits, shots, look_alikes = zip(*rows, strict=True) if rows else ((),) * 4
     return Knowledge(labels, splits, shots, look_alikes)
+
+
+def _is_labelled_by_people() -> sa.ColumnElement[bool]:
+    return images.c.label.is_not(None) & (images.c.label_origin != "automatic")
 
 
 def _digest(values: Sequence) -> str:

@@ -1,7 +1,8 @@
 """Roles: what has an image been to a model? Learned from, chosen by, or never seen.
 
 The splits say what an image is for; a model's own snapshot says what it was. An image that a model,
-or one that it descends from, was trained on can test it no more, whatever its split is now.
+or one that it descends from, was trained on can test it no more, whatever its split is now. Nor can
+one whose label a model gave: it would be measured by its own word.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ class ImageRoles:
 
     Attributes:
         roles: one of the four splits' names each; None for an image that was not learned from but
-            is of no split that measures are read from.
+            is of no split that measures are read from, or was labelled automatically.
         notes: what a person who reads measures by role must know.
     """
 
@@ -56,7 +57,14 @@ def image_roles(workspace: Workspace, model: Model, image_ids: np.ndarray) -> Im
     Raises:
         OperatorError: the model's snapshot is missing or damaged.
     """
-    splits = catalog.column(workspace, image_ids, "split")
+    splits = [
+        None if origin == "automatic" else split
+        for split, origin in zip(
+            catalog.column(workspace, image_ids, "split"),
+            catalog.column(workspace, image_ids, "label_origin"),
+            strict=True,
+        )
+    ]
     own = models.load_roles(workspace, model)
     inherited, is_complete = _trained_before(workspace, model)
     notes = []

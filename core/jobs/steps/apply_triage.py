@@ -9,7 +9,7 @@ sends all its images to people.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from core.jobs.steps.recording import part
 from core.state import applications, catalog, model_roles, models, runs, triage_queue
 from core.state.applications import NewApplication
 from core.state.change_log import NewLabel
+from core.state.knowledge import labelled_by_people
 from core.state.model_roles import TEST, VALIDATION
 from core.state.models import Model
 from core.state.queue_rows import NewItem
@@ -69,11 +70,8 @@ def run(context: JobContext, config: ApplyTriage) -> Mapping[str, Any]:
     """
     workspace = context.workspace
     plan = _load(workspace, _plan_to_apply(context, config))
-    features = runs.load_array(
-        workspace, runs.get_run(workspace, plan.run.parent_id or ""), "vectors", mapped=True
-    )
     context.report(0.6, "Drawing what people check")
-    items = _items(context, config, plan, features)
+    items = _items(context, config, plan)
     context.report(0.9, "Writing the labels")
     done = applications.apply(
         workspace,
@@ -206,13 +204,12 @@ def _labels(plan: _Plan) -> list[NewLabel]:
     ]
 
 
-def _items(
-    context: JobContext, config: ApplyTriage, plan: _Plan, features: np.ndarray
-) -> list[NewItem]:
+def _items(context: JobContext, config: ApplyTriage, plan: _Plan) -> list[NewItem]:
     """What people get: what the plan leaves to them, and what is mixed in."""
     workspace = context.workspace
     embedding = runs.get_run(workspace, plan.run.parent_id or "")
     known = runs.load_array(workspace, embedding, "image_ids")
+    features = runs.load_array(workspace, embedding, "vectors", mapped=True)
     labelled = _labelled(workspace, known, features)
     left = np.flatnonzero(~plan.is_auto)
     audited = np.flatnonzero(plan.is_auto)
@@ -269,13 +266,12 @@ def _draw_gold(
     """Images of known classes, labelled by people, that the model has not learned from."""
     roles = model_roles.image_roles(workspace, model, known)
     rows = np.concatenate([roles.rows(VALIDATION), roles.rows(TEST)])
-    ids = known[rows].tolist()
+    rows = rows[labelled_by_people(workspace, known[rows])]
     labels = catalog.column(workspace, known[rows], "label")
-    origins = catalog.column(workspace, known[rows], "label_origin")
     fit = [
         (image, label)
-        for image, label, origin in zip(ids, labels, origins, strict=True)
-        if label in model.classes and origin in ("human", "imported")
+        for image, label in zip(known[rows].tolist(), labels, strict=True)
+        if label in model.classes
     ]
     rng = np.random.default_rng([config.seed, 3])
     n_drawn = min(len(fit), round(config.gold_share * n))
@@ -337,9 +333,7 @@ def _hide(items: list[NewItem], *, n_hidden: int, seed: int) -> list[NewItem]:
     """Judge as many ordinary images blind as there are others that have to be."""
     rng = np.random.default_rng([seed, 4])
     hidden = set(rng.choice(len(items), min(n_hidden, len(items)), replace=False).tolist())
-    return [
-        NewItem(**{**vars(item), "is_blind": place in hidden}) for place, item in enumerate(items)
-    ]
+    return [replace(item, is_blind=place in hidden) for place, item in enumerate(items)]
 
 
 def _item(image: int, card: Card, model: Model, **more: Any) -> NewItem:
@@ -361,16 +355,7 @@ def _item(image: int, card: Card, model: Model, **more: Any) -> NewItem:
 
 def _labelled(workspace: Workspace, known: np.ndarray, features: np.ndarray) -> Labelled:
     """Images that people have labelled, whoever trained on them."""
-    origins = catalog.column(workspace, known, "label_origin")
-    labels = catalog.column(workspace, known, "label")
-    rows = np.array(
-        [
-            row
-            for row, (origin, label) in enumerate(zip(origins, labels, strict=True))
-            if label is not None and origin in ("human", "imported")
-        ],
-        np.int64,
-    )
+    rows = np.flatnonzero(labelled_by_people(workspace, known))
     return Labelled(known[rows], np.asarray(features[rows]))
 
 
@@ -394,6 +379,6 @@ def _group(
     groups = group_alike(np.asarray(features[rows]), [item.suggested for item in items], seed=seed)
     first = triage_queue.first_free_group(workspace)
     return [
-        NewItem(**{**vars(item), "alike": first + group})
+        replace(item, alike=first + group)
         for item, group in zip(items, groups.tolist(), strict=True)
     ]

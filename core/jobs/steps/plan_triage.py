@@ -23,6 +23,7 @@ from core.jobs.steps.evaluate_model import embedding_by_model, evaluated
 from core.jobs.steps.part_of_job import PartOfJob
 from core.jobs.steps.recording import Found, part, record
 from core.jobs.steps.run_ids import analysis_id
+from core.learning.evaluation import encode_targets, estimate_share
 from core.state import catalog, model_roles, models, runs
 from core.state.knowledge import load_knowledge
 from core.state.model_roles import CALIBRATION, TEST, TRAIN, VALIDATION, ImageRoles
@@ -201,8 +202,7 @@ def _by_risk(
     roles: ImageRoles,
     routed: np.ndarray,
 ) -> tuple[RiskPlan, np.ndarray]:
-    places = {name: place for place, name in enumerate(model.classes)}
-    targets = np.array([places.get(label or "", -1) for label in labels], np.int64)
+    targets = encode_targets(labels, model.classes)
     is_labelled = np.array([label is not None for label in labels], bool)
     reference = _rows_with(roles, VALIDATION, targets >= 0)
     calibration = _rows_with(roles, CALIBRATION, is_labelled)
@@ -292,8 +292,6 @@ def _outcome(
     """What the automatic labels would have got wrong, where the labels are known."""
     if config.of != "test":
         return {}
-    from core.learning.evaluation import estimate_share
-
     given = [
         (labels[row], model.classes[place])
         for row, place in zip(routed[is_auto].tolist(), predicted[is_auto].tolist(), strict=True)

@@ -27,6 +27,7 @@ from core.latent.backbones import get_backbone
 from core.settings import load_settings
 from core.state import catalog, model_roles, models, runs
 from core.state.catalog import ImageFilter
+from core.state.knowledge import labelled_by_people
 from core.state.models import Model
 from core.state.runs import Run
 from core.state.workspace import Workspace
@@ -112,15 +113,7 @@ def _predictions(
     from core.learning.prediction import predict_features
 
     # What a model labelled itself is no witness for what it says of another image.
-    origins = catalog.column(workspace, known_ids, "label_origin")
-    labels = catalog.column(workspace, known_ids, "label")
-    has_label = np.array(
-        [
-            label is not None and origin != "automatic"
-            for label, origin in zip(labels, origins, strict=True)
-        ],
-        bool,
-    )
+    has_label = labelled_by_people(workspace, known_ids)
     vectors = runs.load_array(workspace, embedding, "vectors", mapped=True)
     roles = model_roles.image_roles(workspace, model, known_ids)
     is_trained = np.zeros(len(known_ids), bool)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.jobs.steps.plan_triage import novelty_scorer
+from core.learning.evaluation import encode_targets
 from core.learning.mixed_cluster import nearest_center
 from core.state import applications, catalog, model_roles, runs
 from core.state.models import Model
@@ -85,9 +86,7 @@ def _sureness(
 ) -> np.ndarray:
     embedding = runs.get_run(workspace, plan.parent_id or "")
     ids = runs.load_array(workspace, embedding, "image_ids")
-    places = {name: place for place, name in enumerate(model.classes)}
-    labels = catalog.column(workspace, ids, "label")
-    targets = np.array([places.get(label or "", -1) for label in labels], np.int64)
+    targets = encode_targets(catalog.column(workspace, ids, "label"), model.classes)
     roles = model_roles.image_roles(workspace, model, ids)
     novelty = novelty_scorer(workspace, embedding, roles, targets).score(features)
     scale = SurenessScale(

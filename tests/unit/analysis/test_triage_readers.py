@@ -19,6 +19,7 @@ from core.state.models import Model
 from core.state.triage_queue import QueueItem
 from core.state.workspace import Workspace
 from core.vocabulary import UNUSABLE
+from tests.factories import fill, new_image
 from tests.queued import enqueue
 from tests.samples import copy_template, do
 from tests.toy_shop import CLASSES, build_planned_shop, stand_in
@@ -139,8 +140,8 @@ def test_a_plan_tells_what_each_promise_costs(shop: Workspace) -> None:
         assert found.at(point.max_error) == point
 
 
-@pytest.mark.parametrize("change", ["label", "split"])
-def test_a_plan_is_out_of_date_when_labels_or_roles_have_changed(
+@pytest.mark.parametrize("change", ["label", "split", "images"])
+def test_a_plan_is_out_of_date_when_labels_roles_or_images_have_changed(
     shop: Workspace, change: str
 ) -> None:
     before = newest_plan(shop, model_of(shop), "risk")
@@ -149,8 +150,10 @@ def test_a_plan_is_out_of_date_when_labels_or_roles_have_changed(
     (image,) = ids_in(shop, "calibration")[:1]
     if change == "label":
         labels.relabel(shop, [image], "scratch", actor="Ada")
-    else:
+    elif change == "split":
         labels.set_split(shop, [image], "test", actor="Ada")
+    else:
+        fill(shop, new_image(9_999))
     after = newest_plan(shop, model_of(shop), "risk")
     assert after is not None
     assert (after.run, after.is_current) == (before.run, False)

@@ -229,3 +229,15 @@ def test_another_promise_than_the_plans_is_planned_for_and_applied_at_once(
     assert result["plan"] != done.id
     (applied,) = applications.list_applications(workspace)
     assert applied.max_error == 0.05
+
+
+def test_a_model_is_never_calibrated_by_what_it_labelled_itself(
+    workspace: Workspace, model: Model
+) -> None:
+    unlabelled = catalog.image_ids(workspace, catalog.ImageFilter(labels=(None,))).tolist()
+    labels.set_split(workspace, unlabelled, "calibration", actor="eve")
+    first = plan(workspace, model)
+    assert apply(workspace, first, audit_share=0.0)["n_labelled"] > 30
+    second = plan(workspace, model)
+    assert second.id != first.id
+    assert second.result["n_calibration"] == first.result["n_calibration"] == 170

@@ -18,9 +18,11 @@ from core.latent.weights import resolve_weights
 from core.learning.networks import build_classifier
 from core.state import catalog, labels, models, runs
 from core.state.colourings import colour, list_colourings
+from core.state.database import writing
 from core.state.heat_maps import heat_map_path
 from core.state.model_roles import image_roles
 from core.state.models import Model
+from core.state.schema import images
 from core.state.workspace import Workspace, create_workspace
 from tests import classifiers
 from tests.blobs import N_PER_CLASS, Blobs, add_blobs
@@ -75,6 +77,17 @@ def test_the_snapshot_says_what_an_image_was_and_the_split_what_it_is_for(
         "validation",
         None,
     ]
+
+
+def test_an_image_that_a_model_labelled_measures_no_model(
+    workspace: Workspace, blobs: Blobs, model: Model
+) -> None:
+    tested, other = of_split(workspace, "test", "drop")[:2]
+    with writing(workspace) as connection:
+        connection.execute(
+            images.update().where(images.c.id == tested).values(label_origin="automatic")
+        )
+    assert roles_of(workspace, model, tested, other) == [None, "test"]
 
 
 def test_what_an_ancestor_was_trained_on_tests_no_descendant(

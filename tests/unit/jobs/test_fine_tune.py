@@ -20,8 +20,10 @@ from core.jobs.training_progress import load_progress
 from core.jobs.training_set import choose_training_set, find_problems
 from core.state import catalog, job_rows, labels, models
 from core.state.catalog import ImageFilter
+from core.state.database import writing
 from core.state.job_rows import Job
 from core.state.near_duplicates import replace_groups
+from core.state.schema import images
 from core.state.workspace import Workspace, create_workspace
 from tests.samples import CLASSES, do, import_folder, write_images
 
@@ -80,6 +82,16 @@ class TestWhichImages:
         assert not {excluded, several, plain} & set(chosen.train_ids.tolist())
         assert chosen.n_train_by_class["dirt"] == 1
         assert chosen.n_multiple == 1
+
+    def test_what_a_model_labelled_neither_trains_nor_validates(self, shop: Workspace) -> None:
+        guessed = [ids(shop, "dirt", split)[0] for split in ("train", "validation")]
+        with writing(shop) as connection:
+            connection.execute(
+                images.update().where(images.c.id.in_(guessed)).values(label_origin="automatic")
+            )
+        chosen = choose_training_set(shop, QUICK)
+        assert not set(guessed) & {*chosen.train_ids.tolist(), *chosen.validation_ids.tolist()}
+        assert chosen.n_train_by_class["dirt"] == 3
 
     def test_an_excluded_image_still_validates(self, shop: Workspace) -> None:
         kept = ids(shop, "drop", "validation")[0]
