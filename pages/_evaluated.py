@@ -21,7 +21,7 @@ from core.state.models import Model
 from core.state.workspace import Workspace
 from pages._access import current_person
 from pages._images import Heat, image_actions, ranked_gallery, show_gallery
-from pages._shared import counted, plain, show_error
+from pages._shared import counted, noted_metric, plain, show_error
 
 ROLES = {
     "validation": "Validation",
@@ -56,23 +56,17 @@ def choose_role(found: ModelEvaluation, *, among: Mapping[str, str] = ROLES) -> 
 def show_share(title: str, estimate: Estimate, *, help: str) -> None:
     """A share with its interval and what it is a share of."""
     if estimate.value is None or estimate.low is None or estimate.high is None:
-        st.metric(
+        noted_metric(
             title,
             "–",
             estimate.why or None,
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
             help=help,
         )
         return
-    st.metric(
+    noted_metric(
         title,
         f"{estimate.value:.1%}",
         f"{estimate.low:.1%} to {estimate.high:.1%}, n = {estimate.n:,}",
-        delta_color="off",
-        delta_arrow="off",
-        border=True,
         help=help,
     )
 

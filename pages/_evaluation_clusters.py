@@ -9,7 +9,7 @@ from core.analysis.evaluations import ClusterContent, ModelEvaluation, RuleMeasu
 from core.state.models import Model
 from core.state.workspace import Workspace
 from pages._evaluated import choose_role, show_images, show_share
-from pages._shared import counted, next_step, plain
+from pages._shared import counted, next_step, noted_metric, plain
 
 _ROLES = {"validation": "Validation", "test": "Test"}
 _OPERATOR, _AUTO = "by the operator", "by its name"
@@ -54,13 +54,10 @@ def _show_shares(measure: RuleMeasure) -> None:
             "threshold on a calibrated risk does.",
         )
         index = measure.adjusted_rand_index
-        st.metric(
+        noted_metric(
             "ARI",
             "–" if index is None else f"{index:.3f}",
             f"n = {measure.n_labelled:,}",
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
             help="Of clusters and labels, all labels that the model does not know as one. The "
             "paper: 0.89 on its validation images.",
         )

@@ -16,7 +16,7 @@ from core.state.models import Model
 from core.state.workspace import Workspace
 from pages._evaluated import choose_role, in_words, show_images, show_share
 from pages._opened_cell import Cell, chart_key, open_cell, open_clicked, opened_cell
-from pages._shared import counted, plain
+from pages._shared import counted, noted_metric, plain
 
 _NO_TOOLS = {"displayModeBar": False}
 _PAPER = "The paper, on its own 70 validation images: "
@@ -67,26 +67,20 @@ def show_headline(found: ModelEvaluation, role: str, measures: RoleMeasures) -> 
             help="Mean of the classes' recalls: rare classes weigh as much as common ones.",
         )
         index = rule.adjusted_rand_index if rule else None
-        st.metric(
+        noted_metric(
             "ARI of the clusters",
             "–" if index is None else f"{index:.3f}",
             f"n = {rule.n_labelled:,}" if rule else None,
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
             help="Adjusted Rand index of the paper's clustering and the labels: 1 where they say "
             "the same, about 0 by chance. " + _PAPER + "0.89.",
         )
         error = measures.calibration.after
-        st.metric(
+        noted_metric(
             "Calibration error",
             _shown(error.expected_calibration_error),
             None
             if error.expected_by_chance is None
             else f"{error.expected_by_chance:.3f} by chance alone",
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
             help="Mean gap between how sure the model is, after its temperature, and how often it "
             "is right. 0 is best. So few images show the error by chance even of a model that is "
             "perfectly calibrated.",

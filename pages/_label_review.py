@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pages._components import asset_url, ignore_change, register_component
+from pages._decision_log import count, read_log
 from pages._gallery import Badge
 
 MAX_ITEMS = 40  # a batch: a few seconds of the fastest keys
 KINDS = ("accept", "keep", "label", "skip", "undo")
-_NAME_LIMIT = 40
 
 
 @dataclass(frozen=True)
@@ -127,13 +127,7 @@ def parse_log(value: Any) -> tuple[str, list[ReviewEntry]]:
     Raises:
         ValueError: it is not what the component sends.
     """
-    if not isinstance(value, Mapping) or not isinstance(value.get("entries"), list):
-        raise ValueError(f"a review's log must have entries, got {value!r:.80}")
-    log = value.get("log")
-    if not isinstance(log, str) or not log.isalnum() or len(log) > _NAME_LIMIT:
-        raise ValueError(f"{log!r:.80} is no name of a log")
-    entries = [_parse_entry(entry) for entry in value["entries"]]
-    return log, sorted(entries, key=lambda entry: entry.seq)
+    return read_log(value, _parse_entry)
 
 
 def _parse_entry(entry: Any) -> ReviewEntry:
@@ -146,16 +140,10 @@ def _parse_entry(entry: Any) -> ReviewEntry:
     ):
         raise ValueError(f"a decision names two labels, got {entry!r:.80}")
     return ReviewEntry(
-        seq=_count(entry.get("seq")),
-        image_id=_count(entry.get("id")),
+        seq=count(entry.get("seq")),
+        image_id=count(entry.get("id")),
         kind=kind,
         label=label,
         seen=seen,
-        of=_count(entry.get("of", 0)),
+        of=count(entry.get("of", 0)),
     )
-
-
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"an entry's numbers must be whole and not negative, got {value!r:.80}")
-    return value

@@ -164,6 +164,19 @@ def show_error(error: OperatorError) -> None:
         st.caption(f"Next: {plain(error.next_step)}")
 
 
+def noted_metric(title: str, value: str, note: str | None = None, *, help: str = "") -> None:
+    """A value in a box, and below it a word on how it is to be read."""
+    st.metric(
+        title,
+        value,
+        note,
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        help=help or None,
+    )
+
+
 class ImageUrls(TypedDict):
     """Addresses of one image's pictures and facts, with `{id}` for its id."""
 

@@ -11,7 +11,7 @@ from core.errors import OperatorError
 from core.state import applications
 from core.state.workspace import Workspace
 from pages._access import require
-from pages._shared import acting, counted, next_step, plain, show_error
+from pages._shared import acting, counted, next_step, noted_metric, plain, show_error
 
 _KEY = "triage"
 
@@ -68,43 +68,31 @@ def _show_measure(found: AuditReading) -> None:
     measure, applied = found.measure, found.application
     is_risk = applied.rule == "risk"
     with st.container(horizontal=True):
-        st.metric(
+        noted_metric(
             "Measured error",
             "–" if measure.share is None else f"{measure.share:.1%}",
             "nobody has checked one yet"
             if measure.share is None
             else f"{measure.low:.1%} to {measure.high:.1%}",
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
             help="Share of the automatic labels that were wrong, of those that people checked "
             "without knowing it.",
         )
-        st.metric(
+        noted_metric(
             "Promised",
             f"{applied.max_error * 100:.3g} %" if is_risk else "nothing",
             f"but for a chance of {applied.delta:.0%}" if is_risk else "the paper's rule",
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
         )
-        st.metric(
+        noted_metric(
             "Surely above",
             f"{measure.anytime_low:.1%}",
             "however often one looks",
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
             help="The true error is above this with the probability that was promised, at all "
             "times together. Once it passes the promise, automatic labelling pauses.",
         )
-        st.metric(
+        noted_metric(
             "Checked",
             f"{measure.n_checked:,}",
             f"{found.n_waiting:,} wait unseen in the queue",
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
         )
     verdict = (
         ":red[**The promise is broken.**]"

@@ -20,6 +20,7 @@ from pages._shared import (
     acting,
     counted,
     next_step,
+    noted_metric,
     plain,
     show_error,
     show_job_result,
@@ -158,12 +159,7 @@ def _show_risk(workspace: Workspace, model: Model, plan: TriagePlan) -> None:
         )
         point = plan.at(chosen)
         n_auto = round(point.auto_share * plan.n_images)
-        with st.container(horizontal=True):
-            st.metric("Labelled by the model", f"{n_auto:,}", f"{point.auto_share:.1%}",
-                      delta_color="off", delta_arrow="off", border=True)  # fmt: skip
-            st.metric("Left for people", f"{plan.n_images - n_auto:,}",
-                      f"{1 - point.auto_share:.1%}",
-                      delta_color="off", delta_arrow="off", border=True)  # fmt: skip
+        _show_routes(n_auto, plan.n_images)
         _say_promise(plan, chosen, n_auto)
         _offer_apply(workspace, plan, chosen, n_auto)
     with left:
@@ -272,19 +268,22 @@ def _share(title: str, default: int, name: str, help: str) -> float:
     return percent / 100
 
 
+def _show_routes(n_auto: int, n_images: int) -> None:
+    with st.container(horizontal=True):
+        noted_metric("Labelled by the model", f"{n_auto:,}", f"{n_auto / n_images:.1%}")
+        n_left = n_images - n_auto
+        noted_metric("Left for people", f"{n_left:,}", f"{n_left / n_images:.1%}")
+
+
 def _show_cluster(workspace: Workspace, plan: TriagePlan) -> None:
     _say_state(plan)
-    told = plan.run.result
-    with st.container(horizontal=True):
-        st.metric("Labelled by the model", f"{told['n_auto']:,}", f"{told['auto_share']:.1%}",
-                  delta_color="off", delta_arrow="off", border=True)  # fmt: skip
-        st.metric("Left for people", f"{told['n_queue']:,}", f"{1 - told['auto_share']:.1%}",
-                  delta_color="off", delta_arrow="off", border=True)  # fmt: skip
+    n_auto = plan.run.result["n_auto"]
+    _show_routes(n_auto, plan.n_images)
     st.warning(
-        "The paper's rule promises no error: the audit below is all that tells it.",
+        "The paper's rule promises no error: the view Audit is all that tells it.",
         icon=":material/info:",
     )
-    _offer_apply(workspace, plan, plan.max_error, told["n_auto"])
+    _offer_apply(workspace, plan, plan.max_error, n_auto)
 
 
 def _rule_point(workspace: Workspace, model: Model) -> RulePoint | None:

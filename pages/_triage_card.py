@@ -14,14 +14,13 @@ import streamlit as st
 
 from core.triage.wording import label_name
 from pages._components import asset_url, ignore_change, register_component
+from pages._decision_log import LARGEST, count, read_log
 from pages._gallery import Badge
 
 MAX_ITEMS = 48  # a batch, or a group of alike images
 VIEWS = ("focus", "grid")
 KINDS = ("label", "skip", "flag", "undo")
-_NAME_LIMIT = 40
 _COMMENT_LIMIT = 500
-_LARGEST = 2**53  # what a browser's numbers hold
 
 
 @dataclass(frozen=True)
@@ -256,13 +255,7 @@ def parse_log(value: Any) -> tuple[str, list[TriageEntry]]:
     Raises:
         ValueError: it is not what the component sends.
     """
-    if not isinstance(value, Mapping) or not isinstance(value.get("entries"), list):
-        raise ValueError(f"a log must have entries, got {value!r:.80}")
-    log = value.get("log")
-    if not isinstance(log, str) or not log.isalnum() or len(log) > _NAME_LIMIT:
-        raise ValueError(f"{log!r:.80} is no name of a log")
-    entries = [_parse_entry(entry) for entry in value["entries"]]
-    return log, sorted(entries, key=lambda entry: entry.seq)
+    return read_log(value, _parse_entry)
 
 
 def parse_alive(value: Any) -> Alive:
@@ -275,7 +268,7 @@ def parse_alive(value: Any) -> Alive:
         raise ValueError(f"what is looked at must be ids, got {value!r:.80}")
     if len(value["ids"]) > 4 * MAX_ITEMS:
         raise ValueError(f"nobody looks at {len(value['ids'])} images, as these ids would have it")
-    return Alive(_count(value.get("at")), tuple(_count(each) for each in value["ids"]))
+    return Alive(count(value.get("at")), tuple(count(each) for each in value["ids"]))
 
 
 def _parse_entry(entry: Any) -> TriageEntry:
@@ -287,26 +280,20 @@ def _parse_entry(entry: Any) -> TriageEntry:
     if not (seen is None or isinstance(seen, str)) or not isinstance(comment, str):
         raise ValueError(f"an entry's texts must be texts, got {entry!r:.80}")
     return TriageEntry(
-        seq=_count(entry.get("seq")),
-        item_id=_count(entry.get("id")),
+        seq=count(entry.get("seq")),
+        item_id=count(entry.get("id")),
         kind=entry["kind"],
         label=label,
         seen=seen,
         seconds=_seconds(entry.get("seconds")),
         comment=comment[:_COMMENT_LIMIT],
-        of=_count(entry.get("of", 0)),
+        of=count(entry.get("of", 0)),
     )
 
 
 def _seconds(value: Any) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LARGEST:
         raise ValueError(f"an entry's seconds must be a time, got {value!r:.80}")
     return float(value)
-
-
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _LARGEST:
-        raise ValueError(f"an entry's numbers must be whole and not negative, got {value!r:.80}")
-    return value

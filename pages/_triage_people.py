@@ -12,7 +12,7 @@ from core.analysis.people import PeopleReading, decisions_as_csv, read_people
 from core.state.workspace import Workspace
 from core.triage.agreement import Kappa, SessionFigures
 from pages._evaluated import show_share
-from pages._shared import next_step
+from pages._shared import next_step, noted_metric
 from pages._triage_retraining import offer_training
 
 _KEY = "triage"
@@ -95,13 +95,10 @@ def _show_kappa(kappa: Kappa) -> None:
     if kappa.value is None:
         st.metric("Cohen's kappa", "–", border=True, help=kappa.why)
         return
-    st.metric(
+    noted_metric(
         "Cohen's kappa",
         f"{kappa.value:.2f}",
         f"{kappa.low:.2f} to {kappa.high:.2f}, n = {kappa.n:,}",
-        delta_color="off",
-        delta_arrow="off",
-        border=True,
         help="Agreement of two people on the same images beyond chance: 1 is all, 0 is chance.",
     )
 

@@ -69,8 +69,8 @@ def read_people(workspace: Workspace, *, since: str = "") -> PeopleReading:
     """
     standing = [
         each
-        for each in reversed(decisions.list_decisions(workspace))
-        if each.kind == "label" and each.undone_by is None and each.at >= since
+        for each in reversed(decisions.list_decisions(workspace, kinds=("label",), since=since))
+        if each.undone_by is None
     ]
     rows = [_row(each) for each in standing]
     return PeopleReading(

@@ -49,13 +49,13 @@ def read_news(workspace: Workspace, model: Model) -> News:
 
     Checked images are drawn at random: they are kept to measure by, not to learn from.
     """
+    decided_since = decisions.list_decisions(
+        workspace, kinds=("label", "settle"), since=model.created_at
+    )
     said = [
         each
-        for each in reversed(decisions.list_decisions(workspace))
-        if each.kind in ("label", "settle")
-        and each.undone_by is None
-        and each.at > model.created_at
-        and each.item_kind not in ("audit", "gold")
+        for each in reversed(decided_since)
+        if each.undone_by is None and each.item_kind not in ("audit", "gold")
     ]
     decided = {each.image_id: each for each in said}
     # A second opinion finds the label of the first: the one from before stands in the first alone.

@@ -75,6 +75,22 @@ def wrong_usage() -> Iterator[None]:
         raise UsageError(f"{error}.") from error
 
 
+def share(*, with_ends: bool) -> Callable[[str], float]:
+    """A type for argparse: a number between 0 and 1, these two among them or not."""
+    interval = "[0, 1]" if with_ends else "(0, 1)"
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+        if not (0 <= value <= 1 if with_ends else 0 < value < 1):
+            raise argparse.ArgumentTypeError(f"must lie in {interval}, got {text}")
+        return value
+
+    return read
+
+
 def whole_number(minimum: int) -> Callable[[str], int]:
     """A type for argparse: a whole number, at least `minimum`."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli.choosing import add_device, add_model, chosen_run
-from core.cli.parser import Commands, add_command, whole_number
+from core.cli.parser import Commands, add_command, share, whole_number
 from core.cli.session import Answer, Session
 from core.errors import OperatorError
 from core.jobs.configs import TRIAGE_IMAGES, TRIAGE_RULES, ApplyTriage, PlanTriage
@@ -37,14 +37,14 @@ def add_commands(commands: Commands) -> None:
     )
     plan.add_argument(
         "--max-error",
-        type=_share,
+        type=share(with_ends=False),
         default=0.05,
         metavar="X",
         help="tolerated share of wrong automatic labels, in (0, 1) (default: 0.05)",
     )
     plan.add_argument(
         "--delta",
-        type=_share,
+        type=share(with_ends=False),
         default=0.05,
         metavar="X",
         help="chance that the promise fails, in (0, 1) (default: 0.05)",
@@ -74,7 +74,11 @@ def _add_applying(verbs: Commands) -> None:
     )
     for name, default, what in shares:
         apply.add_argument(
-            name, type=_part, default=default, metavar="X", help=f"{what} (default: {default})"
+            name,
+            type=share(with_ends=True),
+            default=default,
+            metavar="X",
+            help=f"{what} (default: {default})",
         )
     apply.add_argument("--seed", type=whole_number(0), default=0, help="of the draws (default: 0)")
     revert = add_command(
@@ -354,23 +358,3 @@ def _lines(plan: Mapping[str, Any]) -> list[str]:
             f"wrong ({error['low']:.1%} to {error['high']:.1%}, n = {error['n']:,})."
         )
     return lines
-
-
-def _part(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is no number") from None
-    if not 0 <= value <= 1:
-        raise ArgumentTypeError(f"must lie in [0, 1], got {text}")
-    return value
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is no number") from None
-    if not 0 < value < 1:
-        raise ArgumentTypeError(f"must lie in (0, 1), got {text}")
-    return value

@@ -6,7 +6,7 @@ neither when a plan is applied nor when it is reverted.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -168,7 +168,7 @@ def apply(workspace: Workspace, asked: NewApplication, *, actor: str) -> Applica
         ).scalar_one()
         add_items(
             connection,
-            [NewItem(**{**vars(each), "application_id": application_id}) for each in items],
+            [replace(each, application_id=application_id) for each in items],
             actor=actor,
         )
         return _get(connection, application_id)

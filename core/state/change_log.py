@@ -15,6 +15,7 @@ from core.state.clock import now
 from core.state.database import is_one_of
 from core.state.queue_rows import NewItem, add_items, withdraw_items
 from core.state.schema import batches, changes, images
+from core.vocabulary import clean_label
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,21 @@ class NewLabel:
     score: float | None = None
     seconds: float | None = None
     reason: str = ""
+
+
+def as_label(label: str) -> str:
+    """A label as it is stored.
+
+    Raises:
+        OperatorError: it is blank, longer than 80 characters, or could name no folder.
+    """
+    try:
+        cleaned = clean_label(label)
+    except ValueError as error:
+        raise OperatorError("This cannot be a label.", str(error), "Choose another.") from error
+    if cleaned is None:
+        raise OperatorError("A label needs at least one character that can be read.")
+    return cleaned
 
 
 def as_text(value: bool) -> str:

@@ -23,6 +23,7 @@ from core.state.catalog import add_classes
 from core.state.change_log import (
     NewLabel,
     append_labels,
+    as_label,
     close_batch,
     lock_images,
     open_batch,
@@ -33,7 +34,6 @@ from core.state.database import reading, writing
 from core.state.schema import OPEN_STATES, batches, decisions, images, opinions, queue
 from core.state.triage_queue import IS_PENDING, IS_UNSETTLED, LEASE_S, SAID, is_standing
 from core.state.workspace import Workspace
-from core.vocabulary import clean_label
 
 KINDS = ("label", "skip", "flag")
 
@@ -139,7 +139,7 @@ def decide(workspace: Workspace, entry: Entry, *, actor: str) -> Outcome:
     if entry.kind not in KINDS or (entry.label is None) == (entry.kind == "label"):
         raise ValueError(f"a {entry.kind!r} cannot give the label {entry.label!r}")
     if entry.label is not None:
-        entry = replace(entry, label=_clean(entry.label))
+        entry = replace(entry, label=as_label(entry.label))
     with writing(workspace) as connection:
         item = _lock_item(connection, entry.item_id)  # before anything of it is read
         before = _find_entry(connection, entry.log, entry.seq)
@@ -184,7 +184,7 @@ def settle(
     Raises:
         OperatorError: there is no such item, or the label could be none.
     """
-    entry = Entry(log, seq, item_id, "settle", _clean(label), None)
+    entry = Entry(log, seq, item_id, "settle", as_label(label), None)
     with writing(workspace) as connection:
         item = _lock_item(connection, item_id)
         before = _find_entry(connection, log, seq)
@@ -268,9 +268,16 @@ def list_decisions(
     *,
     actor: str | None = None,
     item_id: int | None = None,
+    kinds: Sequence[str] = (),
+    since: str = "",
     limit: int | None = None,
 ) -> list[Decision]:
-    """Decisions, the newest first, those taken back and those who took them back among them."""
+    """Decisions, the newest first, those taken back and those who took them back among them.
+
+    Args:
+        kinds: only these; all where none is named.
+        since: ISO 8601 in UTC; only what was decided then or later.
+    """
     undoing = decisions.alias("undoing")
     query = (
         sa.select(
@@ -308,6 +315,10 @@ def list_decisions(
         query = query.where(decisions.c.actor == actor)
     if item_id is not None:
         query = query.where(decisions.c.item_id == item_id)
+    if kinds:
+        query = query.where(decisions.c.kind.in_(kinds))
+    if since:
+        query = query.where(decisions.c.at >= since)
     with reading(workspace) as connection:
         return [Decision(**row._asdict()) for row in connection.execute(query)]
 
@@ -332,16 +343,6 @@ def list_unsettled(workspace: Workspace, *, limit: int = 10) -> list[Unsettled]:
         said = tuple(each for each in reversed(log) if each.kind in SAID and each.undone_by is None)
         found.append(Unsettled(*row, said=said))
     return found
-
-
-def _clean(label: str) -> str:
-    try:
-        cleaned = clean_label(label)
-    except ValueError as error:
-        raise OperatorError("This cannot be a label.", str(error), "Choose another.") from error
-    if cleaned is None:
-        raise OperatorError("A label needs at least one character that can be read.")
-    return cleaned
 
 
 def _lock_item(connection: sa.Connection, item_id: int) -> sa.Row:

@@ -16,6 +16,7 @@ from core.state.change_log import (
     Batch,
     append_changes,
     apply_change,
+    as_label,
     as_text,
     batch_query,
     close_batch,
@@ -28,7 +29,7 @@ from core.state.database import is_one_of, reading, writing
 from core.state.queue_rows import NewItem, add_items, is_open, withdraw_items
 from core.state.schema import batches, changes, images, queue
 from core.state.workspace import Workspace
-from core.vocabulary import SPLITS, clean_label
+from core.vocabulary import SPLITS
 
 # What else has to be taken back with the labels is known elsewhere: see `core.actions.undo`.
 WITH_MORE = {"decide": "a decision in triage", "auto_label": "applying a plan of the triage"}
@@ -75,7 +76,7 @@ def relabel(
     Raises:
         OperatorError: the label is blank, longer than 80 characters, or could name no folder.
     """
-    label = None if label is None else _clean(label)
+    label = None if label is None else as_label(label)
     with writing(workspace) as connection:
         if label:
             add_classes(connection, [label])
@@ -102,7 +103,7 @@ def relabel_each(
     Raises:
         OperatorError: a label is blank, longer than 80 characters, or could name no folder.
     """
-    cleaned = {image_id: _clean(label) for image_id, label in given.items()}
+    cleaned = {image_id: as_label(label) for image_id, label in given.items()}
     with writing(workspace) as connection:
         names = sorted(set(cleaned.values()))
         add_classes(connection, names)
@@ -335,16 +336,6 @@ def decided_since(workspace: Workspace, at: str) -> set[int]:
     )
     with reading(workspace) as connection:
         return set(connection.execute(query).scalars())
-
-
-def _clean(label: str) -> str:
-    try:
-        cleaned = clean_label(label)
-    except ValueError as error:
-        raise OperatorError("This cannot be a label.", str(error), "Choose another.") from error
-    if cleaned is None:
-        raise OperatorError("A label needs at least one character that can be read.")
-    return cleaned
 
 
 def _is_not_by_a_person(label: str | None) -> sa.ColumnElement[bool]:
