@@ -5,6 +5,7 @@
 
 import { addressOf, badgeOf, element, formatCount, loadStyle } from "../shared/dom.js";
 import { openLog } from "../shared/decision_log.js";
+import { isSomebodyElses } from "../shared/keys.js";
 
 const PREFETCHED = 6; // images ahead
 const RECENT = 8; // decisions that stay in sight
@@ -227,8 +228,7 @@ class LabelReview {
   // ---- keys
 
   onKey(event) {
-    if (event.repeat || event.altKey || document.querySelector("dialog[open], [role=dialog]")) return;
-    if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+    if (event.repeat || event.altKey || isSomebodyElses(event)) return;
     const letter = event.key.toLowerCase();
     const withControl = event.ctrlKey || event.metaKey;
     const label = this.data.labels.find(({ key }) => key === letter);

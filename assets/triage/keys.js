@@ -1,15 +1,13 @@
 // Which command does a key give? Keys that belong to somebody else give none.
 
+import { isSomebodyElses } from "../shared/keys.js";
+
 const NAMED = { Enter: "confirm", Backspace: "undo", Escape: "escape", " ": "toggle" };
 const LETTERS = {
   a: "confirm", s: "skip", f: "flag", l: "list", n: "new",
   h: "heat", i: "invert", c: "compare", w: "whole", e: "enlarge",
   "[": "dimmer", "]": "brighter", "+": "closer", "=": "closer", "-": "farther", 0: "fit", "?": "help",
 };
-const TYPED = "input:not([type=range]):not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable=''], [contenteditable=true]";
-const PRESSED = "button, a[href], summary, [role=button], [role=radio], [role=tab], input";
-// The view or the order that was just clicked keeps the focus.
-const CHOSEN = "[role=radio][aria-checked=true], input[type=radio]:checked";
 
 /**
  * The command of a key as `{name, label, arrow}`, or nothing.
@@ -28,13 +26,4 @@ export function commandOf(event, labels) {
   if (label) return { name: "label", label: label.text };
   const name = NAMED[key] ?? LETTERS[key];
   return name ? { name } : null;
-}
-
-function isSomebodyElses(event) {
-  if (document.querySelector("dialog[open], [role=dialog]:not(.lq-sheet)")) return true;
-  const target = event.target;
-  if (target.closest?.(TYPED)) return true;
-  if (target.matches?.(CHOSEN)) return false; // pressing it again would change nothing
-  // A button that the Tab key has reached is pressed by these two.
-  return (event.key === "Enter" || event.key === " ") && Boolean(target.closest?.(PRESSED)) && target.matches(":focus-visible");
 }

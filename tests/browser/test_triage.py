@@ -330,6 +330,17 @@ def test_a_duplicated_tab_does_not_take_its_decisions_for_those_of_the_first(
     assert set(decided(small)) == done
 
 
+def test_a_key_decides_at_once_after_a_click_on_the_view(work_as, small: Workspace) -> None:
+    enqueue(small)
+    page = work_as("Ada")
+    page.get_by_role("radio", name="People", exact=True).click()
+    page.get_by_text("Nobody has decided").wait_for()
+    page.get_by_role("radio", name="Queue", exact=True).click()
+    first = press(page, "Enter")  # the view still has the focus
+    saved(page)
+    assert decided(small) == {first: "dirt"}
+
+
 def test_who_was_away_comes_back_by_a_key_that_decides_nothing(work_as, small: Workspace) -> None:
     enqueue(small)
     page = work_as("Ada")
