@@ -244,8 +244,9 @@ def fingerprint(workspace: Workspace) -> str:
 
 def list_classes(workspace: Workspace) -> list[str]:
     """The class names in the order that fixes their colours."""
+    place = sa.func.coalesce(classes.c.place, classes.c.id)
     with reading(workspace) as connection:
-        return list(connection.execute(sa.select(classes.c.name).order_by(classes.c.id)).scalars())
+        return list(connection.execute(sa.select(classes.c.name).order_by(place)).scalars())
 
 
 def list_attributes(workspace: Workspace) -> dict[str, str]:

@@ -42,6 +42,8 @@ FOLDERS = {  # of the arrays of each kind of run
     "evaluation": "evaluations",
     "movement": "movements",
     "triage_plan": "triage_plans",
+    "model_comparison": "model_comparisons",
+    "novel_groups": "novel_groups",
 }
 KINDS = tuple(FOLDERS)
 

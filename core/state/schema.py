@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0005"  # the newest migration; a test compares it with Alembic's own answer
+HEAD = "0006"  # the newest migration; a test compares it with Alembic's own answer
 
 OPEN_STATES = ("pending", "conflict", "flagged")  # of the queue: a person is still needed
 
@@ -155,12 +155,37 @@ attributes = Table(  # further columns of a CSV: filters and colourings
     Column("kind", Text, nullable=False),  # number | text
 )
 
-classes = Table(  # the row's position fixes the class's colour on every page
+classes = Table(  # what the label book adds up to; it is written in the same transaction
     "classes",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("created_at", Text, nullable=False),
+    Column("place", Integer),  # fixes its colour on every page; the id where none was exchanged
+    Column("shortcut", Text),  # the key that gives it in triage; by its place where none
+    Column("definition", Text, nullable=False, server_default=""),
+    Column("is_retired", Boolean, nullable=False, server_default=text("false")),  # offered no more
+    Column("merged_into", ForeignKey("classes.id")),
+)
+
+class_images = Table(  # of the label book: images that show what a class is, and what it is not
+    "class_images",
+    metadata,
+    Column("class_id", ForeignKey("classes.id"), primary_key=True, autoincrement=False),
+    Column("image_id", ForeignKey("images.id"), primary_key=True, autoincrement=False),
+    Column("role", Text, nullable=False),  # example | counter_example | borderline
+)
+
+label_book = Table(  # append-only: every version of every class's entry
+    "label_book",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("class_id", ForeignKey("classes.id"), nullable=False, index=True),
+    Column("at", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),  # add | define | rename | merge | split | retire | undo
+    Column("entry", JSON, nullable=False),  # all that the class's row and images say since then
+    Column("batch_id", ForeignKey("batches.id"), index=True),  # what it changed besides
 )
 
 batches = Table(
@@ -171,7 +196,7 @@ batches = Table(
     Column("actor", Text, nullable=False),
     Column(
         "action", Text, nullable=False
-    ),  # relabel | auto_label | decide | split | exclude | include | enqueue | undo
+    ),  # relabel | auto_label | decide | split | exclude | include | enqueue | retype | undo
     Column("detail", JSON, nullable=False),
     Column("n_changes", Integer, nullable=False),
     Column("undoes", ForeignKey("batches.id"), unique=True),
@@ -293,6 +318,50 @@ applications = Table(  # plans that were carried out: what a model labelled, and
     Column("reverted_by", Text),
 )
 
+application_batches = Table(  # what came in later and was labelled by an applied plan
+    "application_batches",
+    metadata,
+    Column("application_id", ForeignKey("applications.id"), nullable=False, index=True),
+    Column("batch_id", ForeignKey("batches.id"), primary_key=True, autoincrement=False),
+)
+
+arrivals = Table(  # append-only: every file that came into a watched folder or was dropped
+    "arrivals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("source", Text, nullable=False),  # the watched folder; `dropped` for the browser
+    Column("path", Text, nullable=False),  # below the watched folder
+    Column("fingerprint", Text, nullable=False),  # tells a file from another under its name
+    Column("sha256", Text),  # none where it could not be read to its end
+    Column("status", Text, nullable=False),  # taken | known | refused
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("image_id", ForeignKey("images.id"), index=True),
+    Column("label", Text),  # the model's; the label of the image only where the route is auto
+    Column("confidence", Float),
+    Column("novelty", Float),
+    Column("sureness", Float),
+    Column("route", Text),  # auto | operator
+    Column("model", Text),
+    Column("plan", Text),
+    Column("seconds", Float),  # from the file's last change to its answer
+    Index("uq_arrivals_file", "source", "path", "fingerprint", unique=True),
+)
+
+drift_windows = Table(  # append-only: images that came in one after another, against the usual
+    "drift_windows",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("plan", Text),
+    Column("first_arrival", ForeignKey("arrivals.id"), nullable=False),
+    Column("last_arrival", ForeignKey("arrivals.id"), nullable=False),
+    Column("n_images", Integer, nullable=False),
+    Column("is_alarm", Boolean, nullable=False),
+    Column("result", JSON, nullable=False),  # tests, shares and rates; see `core.triage.drift`
+)
+
 pauses = Table(  # append-only: when automatic labelling stopped and went on, and why
     "pauses",
     metadata,
@@ -355,6 +424,8 @@ promotions = Table(  # append-only: which model is at work since when, and who s
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
     Column("rolls_back", ForeignKey("promotions.id"), unique=True),
+    Column("comparison", Text),  # the run that compares it with the model from before
+    Column("is_overruled", Boolean, nullable=False, server_default=text("false")),
 )
 
 jobs = Table(
