@@ -51,3 +51,12 @@ def add_blobs(workspace: Workspace) -> Blobs:
     near_duplicates.replace_groups(workspace, [twins])
     embedding = keep_embedding(workspace, np.array(ids, np.int64), vectors)
     return Blobs(embedding, ids, odd=ids[-1], slip=ids[-2], twins=twins)
+
+
+def spots(*sizes: int, n_features: int = 20, seed: int = 0) -> np.ndarray:
+    """Dense spots of so many images, far apart."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(0, 4, (len(sizes), n_features))
+    return np.vstack(
+        [rng.normal(at, 1.0, (n, n_features)) for at, n in zip(centres, sizes, strict=True)]
+    ).astype(np.float32)

@@ -9,12 +9,18 @@ import hypothesis
 import psutil
 import pytest
 
+from core.latent.embedding import available_cores
 from core.state import database as databases
 from core.state.workspace import Workspace, create_workspace, list_workspaces
 
 # No deadlines: how long one example takes says more of what else the machine does.
 hypothesis.settings.register_profile("without deadlines", deadline=None)
 hypothesis.settings.load_profile("without deadlines")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than cores: there is always one that waits for a browser or a worker."""
+    return available_cores() + 1
 
 
 @pytest.fixture(autouse=True)

@@ -354,7 +354,7 @@ def test_who_was_away_comes_back_by_a_key_that_decides_nothing(work_as, small: W
     )
     page.get_by_text("Paused").wait_for()
     page.keyboard.press("a")
-    page.get_by_text("Paused").wait_for(state="hidden")
+    page.locator(".lq-pause").wait_for(state="hidden")  # until then keys are swallowed
     shows(page, first)
     assert decisions.list_decisions(small) == []
     press(page, "a")

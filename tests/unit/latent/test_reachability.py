@@ -9,20 +9,10 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from sklearn.cluster import DBSCAN, HDBSCAN
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
-from core.latent import neighbor_graph, reachability
-from core.latent.clustering import cluster_vectors
 from core.latent.clustering_methods import DBSCANConfig, HDBSCANConfig
 from core.latent.neighbor_graph import build_neighbor_graph
 from core.latent.reachability import dbscan_by_graph, hdbscan_by_graph, spanning_tree
-
-
-def spots(*sizes: int, n_features: int = 20, seed: int = 0) -> np.ndarray:
-    """Dense spots of so many images, far apart."""
-    rng = np.random.default_rng(seed)
-    centres = rng.normal(0, 4, (len(sizes), n_features))
-    return np.vstack(
-        [rng.normal(at, 1.0, (n, n_features)) for at, n in zip(centres, sizes, strict=True)]
-    ).astype(np.float32)
+from tests.blobs import spots
 
 
 @settings(max_examples=80, deadline=None)
@@ -91,19 +81,6 @@ def test_copies_are_one_group_and_few_images_are_noise():
     few = np.eye(3, dtype=np.float32)
     assert hdbscan_by_graph(few, build_neighbor_graph(few), HDBSCANConfig())[0].max() == -1
     assert dbscan_by_graph(few, build_neighbor_graph(few), DBSCANConfig())[0].max() == -1
-
-
-def test_a_large_set_is_clustered_from_an_approximate_graph_and_says_so(monkeypatch):
-    monkeypatch.setattr(neighbor_graph, "EXACT_LIMIT", 200)
-    monkeypatch.setattr(reachability, "SEARCH_LIMIT", 20)
-    vectors = spots(200, 150, 100)
-    graph = build_neighbor_graph(vectors, n_neighbors=10)
-    groups = np.repeat([0, 1, 2], [200, 150, 100])
-    for config in (HDBSCANConfig(min_cluster_size=30), DBSCANConfig(eps=0.4)):
-        found = cluster_vectors(vectors, config, graph=graph)
-        assert adjusted_rand_score(groups, found.labels) > 0.95
-        assert "Neighbours are approximate" in found.notes[0]
-        assert found.notes[1] == "A group may be split in two where a neighbour was missed."
 
 
 def test_a_graph_that_does_not_fit_is_refused():
