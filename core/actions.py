@@ -4,7 +4,7 @@ from core.analysis.audits import AuditReading, read_audit
 from core.errors import OperatorError
 from core.images.grouping import joined_groups
 from core.images.splits import split_off_calibration as draw_calibration
-from core.state import applications, decisions, intake, labels, near_duplicates
+from core.state import applications, decisions, intake, labels, near_duplicates, retyping
 from core.state.change_log import Batch
 from core.state.labels import Undone
 from core.state.workspace import Workspace
@@ -49,7 +49,7 @@ def split_off_calibration(
 
 
 def undo(workspace: Workspace, batch_id: int, *, actor: str) -> Undone:
-    """Take a change back with all that belongs to it: its labels, its decisions, its checks.
+    """Take a change back with all that belongs to it: labels, decisions, checks, types.
 
     Raises:
         OperatorError: there is no such change, or it has been undone already.
@@ -61,6 +61,9 @@ def undo(workspace: Workspace, batch_id: int, *, actor: str) -> Undone:
     if batch.action == "decide":
         decisions.take_back_label(workspace, batch.id, actor=actor)
         return Undone(batch.id, batch.n_changes, 0)
+    if batch.action == retyping.ACTION:
+        restored = retyping.undo(workspace, batch.id, actor=actor)
+        return Undone(restored.id, restored.n_changes, max(0, batch.n_changes - restored.n_changes))
     return labels.undo(workspace, batch.id, actor=actor)
 
 

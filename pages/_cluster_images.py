@@ -19,6 +19,7 @@ from core.state import catalog, labels, runs
 from core.state.catalog import ImageFilter
 from core.state.cluster_names import MAX_LENGTH, name_cluster
 from core.state.colourings import list_colourings
+from core.state.label_book import list_offered
 from core.state.runs import Run
 from core.state.workspace import Workspace
 from core.vocabulary import RESERVED_LABELS
@@ -132,7 +133,7 @@ def show_labelling(
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label = st.selectbox(
             "Label for the whole cluster",
-            [*catalog.list_classes(workspace), *RESERVED_LABELS],
+            [*list_offered(workspace), *RESERVED_LABELS],
             index=None,
             placeholder="Choose or type a label",
             accept_new_options=True,

@@ -11,6 +11,7 @@ from core.palette import SPLIT_COLOURS, UNKNOWN_COLOUR, class_colour
 from core.state import catalog, labels
 from core.state.catalog import Image, ImageFilter
 from core.state.change_log import Batch
+from core.state.label_book import list_offered
 from core.state.workspace import Workspace
 from core.vocabulary import RESERVED_LABELS, SPLITS
 from pages._gallery import Badge, GalleryItem, GallerySelection, gallery
@@ -221,7 +222,7 @@ def image_actions(
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label = st.selectbox(
             f"Label for {n_images:,} images",
-            [*catalog.list_classes(workspace), *RESERVED_LABELS],
+            [*list_offered(workspace), *RESERVED_LABELS],
             index=None,
             placeholder="Choose or type a label",
             accept_new_options=True,

@@ -14,6 +14,7 @@ from core.jobs.configs import FindLabelErrors
 from core.palette import class_colour
 from core.state import catalog, label_reviews, labels
 from core.state.catalog import ImageFilter
+from core.state.label_book import keys_in_triage, list_entries
 from core.state.runs import Run
 from core.state.workspace import Workspace
 from core.vocabulary import RESERVED_LABELS
@@ -163,11 +164,11 @@ def review_items(
 
 
 def label_keys(workspace: Workspace) -> list[LabelKey]:
-    """Every label that can be given: the first nine classes by digit, reserved ones by letter."""
+    """Every label that can be given: types by digit or their own key, reserved ones by letter."""
     order = catalog.list_classes(workspace)
     classes = [
-        LabelKey(name, class_colour(name, order), str(number) if number < 10 else "")
-        for number, name in enumerate(order, start=1)
+        LabelKey(name, class_colour(name, order), key)
+        for name, key in keys_in_triage(list_entries(workspace)).items()
     ]
     reserved = [
         LabelKey(name, class_colour(name, order), _RESERVED_KEYS[name]) for name in RESERVED_LABELS

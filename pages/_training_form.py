@@ -13,6 +13,7 @@ from core.errors import OperatorError
 from core.jobs.configs import ChosenImages, FineTune, ForecastTraining, from_json
 from core.jobs.training_set import Problem, TrainingSet, choose_training_set, find_problems
 from core.state import catalog, job_rows, models, own_weights, runs
+from core.state.label_book import list_offered
 from core.state.models import MAX_NOTES
 from core.state.runs import Run
 from core.state.workspace import Workspace
@@ -64,7 +65,7 @@ def _choose_start(workspace: Workspace, backbone: str) -> Mapping[str, str]:
 
 def choose_images(workspace: Workspace, *, seed: int) -> tuple[ChosenImages, TrainingSet | None]:
     """Classes, numbers of images and what is left out, and the images that this means now."""
-    names = [name for name in catalog.list_classes(workspace) if name not in RESERVED_LABELS]
+    names = [name for name in list_offered(workspace) if name not in RESERVED_LABELS]
     classes = st.multiselect(
         "Classes", names, placeholder="All that have training images", key=f"{_KEY}.classes"
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePath
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from core.palette import RESERVED_MARKS, UNKNOWN_COLOUR, category_colour, class_
 from core.routes import PREFIX
 from core.state import catalog, runs, triage_cards
 from core.state.colourings import Category, colour
+from core.state.label_book import Entry, keys_in_triage
 from core.state.runs import Run
 from core.state.triage_queue import QueueItem
 from core.state.workspace import Workspace
@@ -27,9 +29,14 @@ _N_EXAMPLES = 7  # one more than is shown: the image itself is none
 
 @dataclass(frozen=True)
 class Labels:
-    """What can be given: the classes, in the order of their colours, and the reserved labels."""
+    """What can be given: the types, in the order of their colours, and the reserved labels."""
 
-    order: Sequence[str]
+    entries: Sequence[Entry]
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """Every type there is or was: their places are their colours."""
+        return tuple(entry.name for entry in self.entries)
 
     def badge(self, label: str) -> Badge:
         """A label in its colour."""
@@ -41,10 +48,10 @@ class Labels:
 
     @property
     def keys(self) -> list[TriageLabel]:
-        """The first nine classes have digits, reserved labels letters."""
+        """Types have digits or keys of their own, reserved labels letters."""
         classes = [
-            TriageLabel(name, self.colour(name), str(number) if number < 10 else "")
-            for number, name in enumerate(self.order, start=1)
+            TriageLabel(name, self.colour(name), key)
+            for name, key in keys_in_triage(self.entries).items()
         ]
         reserved = [
             TriageLabel(name, self.colour(name), _RESERVED_KEYS[name], is_class=False)

@@ -11,6 +11,7 @@ from core.errors import OperatorError
 from core.state import catalog, decisions
 from core.state.catalog import ImageFilter
 from core.state.decisions import Decision, Unsettled
+from core.state.label_book import list_offered
 from core.state.workspace import Workspace
 from core.triage.wording import label_name
 from core.vocabulary import RESERVED_LABELS
@@ -32,7 +33,7 @@ def show_settling(workspace: Workspace) -> None:
         "While people disagree, an image keeps the label from before. What you choose here stands; "
         "all that was said stays in the log."
     )
-    names = [name for name in catalog.list_classes(workspace) if name not in RESERVED_LABELS]
+    names = [name for name in list_offered(workspace) if name not in RESERVED_LABELS]
     for each in found:
         with st.container(border=True):
             _show_item(workspace, each, [*names, *RESERVED_LABELS])

@@ -39,6 +39,7 @@ _ACTIONS = {
     "decide": "Decided in triage: {label}",
     "enqueue": "Sent to triage",
     "withdraw": "Withdrawn from triage",
+    "retype": "Type {type}: {what}",
     "undo": "Undid change {undoes}",
 }
 

@@ -16,8 +16,8 @@ from core.errors import OperatorError
 from core.latent.backbones import get_backbone, load_preprocessing
 from core.learning.pixels import n_bytes
 from core.state import models, runs
-from core.state.catalog import list_classes
 from core.state.knowledge import LabelledImage, load_knowledge, load_labelled
+from core.state.label_book import list_offered
 from core.state.workspace import Workspace
 from core.vocabulary import MULTIPLE, RESERVED_LABELS
 
@@ -204,8 +204,8 @@ def _drawn(
 
 
 def _in_order(workspace: Workspace, names: set[str]) -> tuple[str, ...]:
-    """Class names in the workspace's own order, which fixes their colours."""
-    return tuple(name for name in list_classes(workspace) if name in names)
+    """Class names in the workspace's own order, which fixes their colours; no retired ones."""
+    return tuple(name for name in list_offered(workspace) if name in names)
 
 
 def _anomalous(workspace: Workspace, run_id: str) -> frozenset[int]:

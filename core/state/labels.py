@@ -32,7 +32,11 @@ from core.state.workspace import Workspace
 from core.vocabulary import SPLITS
 
 # What else has to be taken back with the labels is known elsewhere: see `core.actions.undo`.
-WITH_MORE = {"decide": "a decision in triage", "auto_label": "applying a plan of the triage"}
+WITH_MORE = {
+    "decide": ("a decision in triage", "Triage"),
+    "auto_label": ("applying a plan of the triage", "Triage"),
+    "retype": ("a type of defect", "Defect types"),
+}
 
 
 @dataclass(frozen=True)
@@ -231,10 +235,11 @@ def undo(workspace: Workspace, batch_id: int, *, actor: str) -> Undone:
             raise OperatorError("This change has been undone already.")
         first = batch if batch.undoes is None else get_batch(connection, batch.undoes)
         if first.action in WITH_MORE:
+            about, page = WITH_MORE[first.action]
             raise OperatorError(
                 "More than labels belongs to this change.",
-                f"It is about {WITH_MORE[first.action]}.",
-                "Go on from the page Triage.",
+                f"It is about {about}.",
+                f"Go on from the page {page}.",
             )
         lock_images(
             connection,
@@ -329,6 +334,7 @@ def decided_since(workspace: Workspace, at: str) -> set[int]:
             changes.c.field == "label",
             images.c.label_origin == "human",
             batches.c.at > at,
+            batches.c.action != "retype",  # a new name for a type judges no image
             batches.c.undoes.is_(None),
             ~sa.exists().where(undoing.c.undoes == batches.c.id),
         )
