@@ -114,6 +114,7 @@ def split(workspace: Workspace, name: str, parts: Mapping[int, str], *, actor: s
         for label in labels:
             if label in RESERVED_LABELS or label == name:
                 raise OperatorError(f"{label} cannot name a part of {name}.")
+        known = set(connection.execute(sa.select(classes.c.name)).scalars())
         add_classes(connection, labels)
         batch_id = _open(connection, actor, "split", name, to=labels, n=len(names))
         here = _ids_with(connection, name)
