@@ -124,9 +124,9 @@ def split(workspace: Workspace, name: str, parts: Mapping[int, str], *, actor: s
         values = {"is_retired": True} if here == set(names) else {}
         write_entry(connection, class_id, "split", actor, values=values, batch_id=batch_id)
         for label in labels:
-            write_entry(
-                connection, hold_class(connection, label), "split", actor, batch_id=batch_id
-            )
+            part = hold_class(connection, label)
+            what = "split" if label in known else "add"
+            write_entry(connection, part, what, actor, batch_id=batch_id)
         return close_batch(connection, batch_id)
 
 
