@@ -15,7 +15,8 @@ from core.state.label_book import list_offered
 from core.state.workspace import Workspace
 from core.vocabulary import RESERVED_LABELS, SPLITS
 from pages._gallery import Badge, GalleryItem, GallerySelection, gallery
-from pages._shared import acting, changed, image_urls, plain
+from pages._shared import acting, changed, go_to, image_urls, plain
+from pages._types_shared import EXAMPLES, FEWEST, MOST
 
 PAGE_SIZES = (24, 48, 96, 192)
 _NONE = "(none)"
@@ -282,6 +283,14 @@ def _more_actions(workspace: Workspace, ids: Sequence[int], *, key: str, what: s
     if st.button("Take the label away", key=f"{key}.unlabel"):
         batch = labels.relabel(workspace, ids, None, actor=acting().name, reason=what)
         _done(workspace, batch, "Label taken away")
+    if st.button(
+        "Begin a new type",
+        disabled=not FEWEST <= len(ids) <= MOST,
+        help=f"A new type of defect, shown by these images: {FEWEST} to {MOST} of them.",
+        key=f"{key}.type",
+    ):
+        st.session_state[EXAMPLES] = tuple(ids)
+        go_to("defect_types.py", workspace, view="New type")
     st.download_button(
         "Download as CSV",
         lambda: as_csv(workspace, ids),

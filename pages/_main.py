@@ -60,7 +60,13 @@ page = st.navigation(  # before the log-in too, else a link to a page would be "
                 title="Triage",
                 icon=":material/rule:",
                 url_path="triage",
-            )
+            ),
+            st.Page(
+                PAGES / "defect_types.py",
+                title="Defect types",
+                icon=":material/category:",
+                url_path="defect_types",
+            ),
         ],
         "Follow": [
             st.Page(

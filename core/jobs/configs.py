@@ -520,6 +520,45 @@ class ImportModel(JobConfig):
 
 
 @dataclass(frozen=True)
+class GroupStrange(JobConfig):
+    """Group the images without a person's label that are like none of the types.
+
+    Attributes:
+        embedding: whose features tell.
+        most_known: an image is strange where at most this share of the known ones is as far from
+            all types, in (0, 1).
+        seed: of folds and subsets.
+    """
+
+    kind = "group_strange"
+    title = "Find strange images"
+    lane = "interactive"
+
+    embedding: str
+    most_known: float = 0.05
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class FindCandidates(JobConfig):
+    """Rank the images without a person's label by how likely they are of one type.
+
+    Attributes:
+        name: of the type.
+        embedding: whose features tell.
+        n_most: of the likeliest that are told.
+    """
+
+    kind = "find_candidates"
+    title = "Find more of a type"
+    lane = "interactive"
+
+    name: str
+    embedding: str
+    n_most: int = 480
+
+
+@dataclass(frozen=True)
 class PlanTriage(JobConfig):
     """Say which images a model may label itself, and which go to people; nothing is changed.
 

@@ -97,6 +97,66 @@ def fit_prototype(
     return Prototype(mean, components.T @ whitening, center @ whitening, centers @ whitening)
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """Images ranked by how likely they are of a new class.
+
+    Attributes:
+        order: int64 (n_images,), rows, the likeliest first.
+        scores: float64 (n_images,), of `Prototype.score`, by row.
+        known_share: float64 (n_images,), share of the known images that score as high, by row: how
+            often an image of another class would be taken for one of this.
+    """
+
+    order: np.ndarray
+    scores: np.ndarray
+    known_share: np.ndarray
+
+
+def rank_candidates(
+    examples: np.ndarray, known: np.ndarray, targets: np.ndarray, images: np.ndarray
+) -> Candidates:
+    """Rank images by how likely they are of the class that the examples show.
+
+    Args:
+        examples: float array (n_examples, n_features), of the new class.
+        known: float array (n_known, n_features), of other classes.
+        targets: int array (n_known,), their classes, from 0 without a gap.
+        images: float array (n_images, n_features), to be ranked.
+
+    Raises:
+        ValueError: as `fit_prototype`.
+    """
+    prototype = fit_prototype(examples, known, targets)
+    scores = prototype.score(images)
+    shares = _share_as_high(prototype.score(known), scores)
+    return Candidates(np.argsort(-scores, kind="stable"), scores, shares)
+
+
+def left_out_shares(
+    examples: np.ndarray, known: np.ndarray, targets: np.ndarray, *, most: int = 10
+) -> list[float]:
+    """Where would each example stand, had it not been one? Few examples make a class uncertain.
+
+    Args:
+        most: at most so many are left out in turn, the first ones.
+
+    Returns:
+        For each, the share of the known images that score as high, lower = better; empty with one
+        example alone.
+    """
+    found = []
+    for row in range(min(len(examples), most) if len(examples) > 1 else 0):
+        prototype = fit_prototype(np.delete(examples, row, axis=0), known, targets)
+        score = prototype.score(examples[row : row + 1])
+        found.append(float(_share_as_high(prototype.score(known), score)[0]))
+    return found
+
+
+def _share_as_high(of_known: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    return 1 - np.searchsorted(np.sort(of_known), scores, side="left") / len(of_known)
+
+
 def _squared_distances(places: np.ndarray, centers: np.ndarray) -> np.ndarray:
     """Of each place to each centre: float64 (n_images, n_centers)."""
     products = places @ centers.T

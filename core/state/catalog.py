@@ -58,6 +58,11 @@ class Image:
     excluded: bool
     import_id: int
 
+    @property
+    def waits_for_a_person(self) -> bool:
+        """Whether no person stands for a label of it: it has none, or a model's."""
+        return self.label is None or self.label_origin == "automatic"
+
 
 @dataclass(frozen=True)
 class ImageFilter:

@@ -21,6 +21,7 @@ from core.jobs.steps import plan_triage
 from core.jobs.steps.evaluate_model import embedding_by_model, evaluated
 from core.jobs.steps.part_of_job import PartOfJob
 from core.jobs.steps.recording import part
+from core.jobs.steps.route_images import is_retired
 from core.state import applications, catalog, model_roles, models, runs, triage_queue
 from core.state.applications import NewApplication
 from core.state.change_log import NewLabel
@@ -162,12 +163,13 @@ def _load(workspace: Workspace, plan_id: str) -> _Plan:
         return runs.load_array(workspace, done, name)
 
     by_risk = done.config["rule"] == "risk"
+    predicted = load("predicted")
     return _Plan(
         run=done,
         model=model,
         ids=load("image_ids"),
-        is_auto=load("is_auto"),
-        predicted=load("predicted"),
+        is_auto=load("is_auto") & ~is_retired(workspace, model, predicted),
+        predicted=predicted,
         probabilities=load("probabilities").astype(np.float64),
         sureness=load("sureness" if by_risk else "confidence"),
         novelty=_share_less_far(load("novelty"), load("reference_familiarity"))

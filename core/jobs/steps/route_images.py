@@ -14,6 +14,7 @@ from core.jobs.steps.plan_triage import novelty_scorer
 from core.learning.evaluation import encode_targets
 from core.learning.mixed_cluster import nearest_center
 from core.state import applications, catalog, model_roles, runs
+from core.state.label_book import list_entries
 from core.state.models import Model
 from core.state.runs import Run
 from core.state.workspace import Workspace
@@ -74,7 +75,22 @@ def route(
         sureness = _sureness(workspace, model, plan, features, probabilities)
         threshold = plan.result["threshold"]
         is_auto = nobody if threshold is None else sureness >= threshold
+    is_auto = is_auto & ~is_retired(workspace, model, probabilities.argmax(axis=1))
     return Routes(nobody if is_paused else is_auto, sureness)
+
+
+def is_retired(workspace: Workspace, model: Model, predicted: np.ndarray) -> np.ndarray:
+    """Whether a model takes each image for a type that is retired or has been merged since.
+
+    Args:
+        predicted: int (n_images,), places among the model's classes, -1 for none.
+
+    Returns:
+        bool (n_images,).
+    """
+    retired = {entry.name for entry in list_entries(workspace) if entry.is_retired}
+    flags = np.array([*(name in retired for name in model.classes), False])
+    return flags[predicted]
 
 
 def _sureness(

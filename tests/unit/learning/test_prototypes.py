@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.learning.prototypes import fit_prototype
+from core.learning.prototypes import fit_prototype, left_out_shares, rank_candidates
 
 
 def clouds(seed: int = 0, *, spread: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -70,3 +70,25 @@ def test_what_does_not_fit_is_refused(change: dict, said: str) -> None:
     }  # fmt: skip
     with pytest.raises(ValueError, match=said):
         fit_prototype(**(usual | change))
+
+
+def test_candidates_come_in_the_order_of_their_scores_with_the_share_of_known_as_high():
+    rng = np.random.default_rng(0)
+    known = rng.normal(size=(200, 6)) + 6 * np.eye(6)[np.arange(200) % 2]
+    fresh = rng.normal(size=(30, 6)) + 6 * np.eye(6)[3]
+    images = np.concatenate([fresh[5:], known[:50]])
+    found = rank_candidates(fresh[:5], known, np.arange(200) % 2, images)
+    assert (np.diff(found.scores[found.order]) <= 0).all()
+    assert (found.order[:25] < 25).all()
+    assert (found.known_share[:25] <= 0.01).all()
+    assert found.known_share[25:].mean() > 0.3
+
+
+def test_examples_left_out_are_found_again_where_they_are_of_one_kind_and_only_there():
+    rng = np.random.default_rng(1)
+    known, targets = rng.normal(size=(100, 6)), np.zeros(100, np.int64)
+    alike = rng.normal(0, 0.3, (5, 6)) + 8
+    assert max(left_out_shares(alike, known, targets)) == 0.0
+    assert min(left_out_shares(known[:5] + 0.01, known, targets)) > 0.01
+    assert left_out_shares(alike[:1], known, targets) == []
+    assert len(left_out_shares(alike, known, targets, most=2)) == 2
