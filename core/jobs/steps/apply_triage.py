@@ -19,6 +19,7 @@ from core.jobs.configs import ApplyTriage, DescribeQueue, PlanTriage
 from core.jobs.context import JobContext
 from core.jobs.steps import plan_triage
 from core.jobs.steps.evaluate_model import embedding_by_model, evaluated
+from core.jobs.steps.find_types import suggest_new
 from core.jobs.steps.part_of_job import PartOfJob
 from core.jobs.steps.recording import part
 from core.jobs.steps.route_images import is_retired
@@ -124,8 +125,11 @@ def describe_queue(context: JobContext, config: DescribeQueue) -> Mapping[str, A
         novelty=None,
         seed=0,
     )
-    ids = known[rows].tolist()
-    described = [_item(i, card, model) for i, card in zip(ids, cards, strict=True)]
+    new_types = suggest_new(workspace, model.classes, embedding, np.asarray(features[rows]))
+    described = [
+        _suggesting(_item(image, card, model), new_type)
+        for image, card, new_type in zip(known[rows].tolist(), cards, new_types, strict=True)
+    ]
     triage_queue.describe(workspace, _group(workspace, described, known, features, seed=0))
     return {"model": model.id, "n_described": len(described)}
 
@@ -214,13 +218,21 @@ def _items(context: JobContext, config: ApplyTriage, plan: _Plan) -> list[NewIte
     features = runs.load_array(workspace, embedding, "vectors", mapped=True)
     labelled = _labelled(workspace, known, features)
     left = np.flatnonzero(~plan.is_auto)
+    of_left = np.asarray(features[_places(known, plan.ids[left])])
+    new_types = suggest_new(workspace, plan.model.classes, embedding, of_left)
     audited = np.flatnonzero(plan.is_auto)
     audited = audited[draw_audit(len(audited), config.audit_share, config.seed)]
-    ordinary = _ordinary(config, plan, left, features[_places(known, plan.ids[left])], labelled)
+    ordinary = _ordinary(config, plan, left, of_left, labelled)
     context.report(0.8, "Drawing known images")
     gold = _draw_gold(workspace, config, plan.model, known, n=len(left))
     mixed_in = _mixed_in(config, plan, audited, gold, features, known, labelled, ordinary)
-    items = _hide(ordinary, n_hidden=len(mixed_in), seed=config.seed) + mixed_in
+    shown = _hide(ordinary, n_hidden=len(mixed_in), seed=config.seed)
+    # Those judged blind stay as the model sees them: a new type would tell them from the checked.
+    shown = [
+        item if item.is_blind else _suggesting(item, new_type)
+        for item, new_type in zip(shown, new_types, strict=True)
+    ]
+    items = shown + mixed_in
     return _group(workspace, items, known, features, seed=config.seed)
 
 
@@ -353,6 +365,11 @@ def _item(image: int, card: Card, model: Model, **more: Any) -> NewItem:
         "by_diversity": card.by_diversity,
     }
     return NewItem(image, **(columns | more))
+
+
+def _suggesting(item: NewItem, new_type: str | None) -> NewItem:
+    """A type that the model does not know goes before what it takes an image for."""
+    return item if new_type is None else replace(item, suggested=new_type)
 
 
 def _labelled(workspace: Workspace, known: np.ndarray, features: np.ndarray) -> Labelled:

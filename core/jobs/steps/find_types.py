@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ from core.state.runs import Run
 from core.state.workspace import Workspace
 
 _N_KNOWN, _N_LEFT_OUT, _MOST_LEFT_OUT = 1_500, 600, 5  # so that an answer takes seconds
+FEWEST_EXAMPLES = 3
+MOST_KNOWN = 0.01  # share of the images of other types that may look as much like a suggested one
 VERSION = 1  # part of every run's id: raise it when the same input gives other groups
 
 
@@ -130,8 +132,7 @@ def find_candidates(context: JobContext, config: FindCandidates) -> Mapping[str,
             "A type is told by its images, and from those of others.",
             "Label images of both, and embed them.",
         )
-    kept = draw_subset(len(rows), _N_KNOWN, seed=0)
-    rows, targets = rows[kept], np.unique(targets[kept], return_inverse=True)[1]
+    rows, targets = _some(rows, targets)
     asked = np.flatnonzero(known.is_open)
     ranked = rank_candidates(
         known.features[examples], known.features[rows], targets, known.features[asked]
@@ -162,6 +163,47 @@ def find_candidates(context: JobContext, config: FindCandidates) -> Mapping[str,
             for place in shown.tolist()
         ],
     }
+
+
+def suggest_new(
+    workspace: Workspace, classes: Sequence[str], embedding: Run, features: np.ndarray
+) -> list[str | None]:
+    """The type that a model does not know yet and that an image is likely of, if there is one.
+
+    A type works by its images alone from three on, until a training has learned it.
+
+    Args:
+        classes: those that the model knows.
+        embedding: whose images show the types.
+        features: float array (n_images, n_features), made like those of the embedding.
+    """
+    from core.learning.prototypes import rank_candidates
+
+    suggested: list[str | None] = [None] * len(features)
+    known = _load(workspace, embedding)
+    best = np.zeros(len(features))
+    for name in known.types:
+        examples = np.flatnonzero(np.array([label == name for label in known.labels], bool))
+        if name in classes or len(examples) < FEWEST_EXAMPLES or not len(features):
+            continue
+        rows, targets = _some(*known.rows_of(tuple(each for each in known.types if each != name)))
+        if len(rows):
+            ranked = rank_candidates(
+                known.features[examples], known.features[rows], targets, features
+            )
+            is_likely = (ranked.scores > best) & (ranked.known_share <= MOST_KNOWN)
+            best[is_likely] = ranked.scores[is_likely]
+            for row in np.flatnonzero(is_likely).tolist():
+                suggested[row] = name
+    return suggested
+
+
+def _some(rows: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At most `_N_KNOWN` of the known images, drawn at random, and their classes."""
+    from core.latent.vectors import draw_subset
+
+    kept = draw_subset(len(rows), _N_KNOWN, seed=0)
+    return rows[kept], np.unique(targets[kept], return_inverse=True)[1]
 
 
 def _load(workspace: Workspace, embedding: Run) -> _Known:

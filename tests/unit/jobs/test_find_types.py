@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from core.jobs.configs import FindCandidates, GroupStrange
+from core.jobs.steps.find_types import suggest_new
 from core.state import catalog, labels, retyping, runs
 from core.state.workspace import Workspace, create_workspace
 from tests.factories import fill, new_image
@@ -76,3 +77,18 @@ def test_a_type_that_nothing_shows_or_that_is_none_is_refused(shop):
     retyping.merge(workspace, "dirt", "drop", actor="Ada")
     job = do(workspace, FindCandidates("drop", embedding))
     assert job.error["title"] == f"{N} images show drop, 0 show other types."
+
+
+def test_a_type_that_a_model_does_not_know_is_suggested_from_three_images_on(shop):
+    workspace, embedding, ids = shop
+    run = runs.get_run(workspace, embedding)
+    features = runs.load_array(workspace, run, "vectors")
+    retyping.add(workspace, "scratch", ids[2 * N : 2 * N + 2], actor="Ada")
+    assert suggest_new(workspace, ("dirt", "drop"), run, features) == [None] * len(ids)
+    labels.relabel(workspace, [ids[2 * N + 2]], "scratch", actor="Ada")
+    found = suggest_new(workspace, ("dirt", "drop"), run, features)
+    assert found[: 2 * N] == [None] * 2 * N
+    assert found[2 * N :].count("scratch") >= N - 2
+    assert set(suggest_new(workspace, KINDS, run, features)) == {None}
+    retyping.retire(workspace, "scratch", actor="Ada")
+    assert set(suggest_new(workspace, ("dirt", "drop"), run, features)) == {None}
