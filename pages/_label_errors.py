@@ -14,7 +14,7 @@ from core.jobs.configs import FindLabelErrors
 from core.palette import class_colour
 from core.state import catalog, label_reviews, labels
 from core.state.catalog import ImageFilter
-from core.state.label_book import keys_in_triage, list_entries
+from core.state.label_book import keys_in_triage
 from core.state.runs import Run
 from core.state.workspace import Workspace
 from core.vocabulary import RESERVED_LABELS
@@ -168,7 +168,7 @@ def label_keys(workspace: Workspace) -> list[LabelKey]:
     order = catalog.list_classes(workspace)
     classes = [
         LabelKey(name, class_colour(name, order), key)
-        for name, key in keys_in_triage(list_entries(workspace)).items()
+        for name, key in keys_in_triage(workspace).items()
     ]
     reserved = [
         LabelKey(name, class_colour(name, order), _RESERVED_KEYS[name]) for name in RESERVED_LABELS

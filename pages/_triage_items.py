@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import PurePath
 from urllib.parse import urlencode
 
@@ -12,7 +11,6 @@ from core.palette import RESERVED_MARKS, UNKNOWN_COLOUR, category_colour, class_
 from core.routes import PREFIX
 from core.state import catalog, runs, triage_cards
 from core.state.colourings import Category, colour
-from core.state.label_book import Entry, keys_in_triage
 from core.state.runs import Run
 from core.state.triage_queue import QueueItem
 from core.state.workspace import Workspace
@@ -29,14 +27,15 @@ _N_EXAMPLES = 7  # one more than is shown: the image itself is none
 
 @dataclass(frozen=True)
 class Labels:
-    """What can be given: the types, in the order of their colours, and the reserved labels."""
+    """What can be given: the types, in the order of their colours, and the reserved labels.
 
-    entries: Sequence[Entry]
+    Attributes:
+        order: every type there is or was: their places are their colours.
+        key_of: the key that gives a type, by its name; only what can be given.
+    """
 
-    @cached_property
-    def order(self) -> tuple[str, ...]:
-        """Every type there is or was: their places are their colours."""
-        return tuple(entry.name for entry in self.entries)
+    order: Sequence[str]
+    key_of: Mapping[str, str]
 
     def badge(self, label: str) -> Badge:
         """A label in its colour."""
@@ -49,10 +48,7 @@ class Labels:
     @property
     def keys(self) -> list[TriageLabel]:
         """Types have digits or keys of their own, reserved labels letters."""
-        classes = [
-            TriageLabel(name, self.colour(name), key)
-            for name, key in keys_in_triage(self.entries).items()
-        ]
+        classes = [TriageLabel(name, self.colour(name), key) for name, key in self.key_of.items()]
         reserved = [
             TriageLabel(name, self.colour(name), _RESERVED_KEYS[name], is_class=False)
             for name in RESERVED_LABELS

@@ -13,8 +13,8 @@ import streamlit as st
 from core.errors import OperatorError
 from core.jobs import queue
 from core.jobs.configs import DescribeQueue
-from core.state import decisions, job_rows, models, runs, triage_queue
-from core.state.label_book import list_entries
+from core.state import catalog, decisions, job_rows, models, runs, triage_queue
+from core.state.label_book import keys_in_triage
 from core.state.triage_queue import Progress, QueueItem
 from core.state.workspace import Workspace
 from pages._access import current_person
@@ -165,7 +165,7 @@ def _show_card(
     order: str,
     idle: Idle,
 ) -> None:
-    labels = Labels(list_entries(workspace))
+    labels = Labels(catalog.list_classes(workspace), keys_in_triage(workspace))
     keep_for_later(items)
     urls, key = image_urls(workspace), f"{_KEY}.{view}"
     heat = _heat_of(workspace, items)

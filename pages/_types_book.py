@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -41,7 +41,7 @@ def show_book(workspace: Workspace) -> None:
                 args=("New type",),
             )
         return
-    _show_table(entries)
+    _show_table(entries, label_book.keys_in_triage(workspace))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox(
             "Type",
@@ -57,8 +57,7 @@ def show_book(workspace: Workspace) -> None:
     _show_entry(workspace, entry, entries)
 
 
-def _show_table(entries: Sequence[Entry]) -> None:
-    keys = label_book.keys_in_triage(entries)
+def _show_table(entries: Sequence[Entry], keys: Mapping[str, str]) -> None:
     st.dataframe(
         pd.DataFrame(
             [

@@ -49,10 +49,8 @@ def show_candidates(workspace: Workspace) -> None:
 
 
 def _newest(workspace: Workspace, name: str) -> Mapping[str, Any] | None:
-    for job in job_rows.list_jobs(workspace, statuses=("succeeded",), limit=200):
-        if job.kind == FindCandidates.kind and job.config["name"] == name:
-            return job.result
-    return None
+    found = job_rows.list_jobs(workspace, statuses=("succeeded",), kinds=(FindCandidates.kind,))
+    return next((job.result for job in found if job.config["name"] == name), None)
 
 
 def _show_certainty(workspace: Workspace, name: str, found: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import streamlit as st
 
-from core.analysis.type_effects import effects_of
+from core.analysis.type_effects import TypeEffects, effects_of
 from core.errors import OperatorError
 from core.state import label_book, labels, retyping
 from core.state.catalog import ImageFilter
@@ -37,8 +37,9 @@ def show_changes(workspace: Workspace, entry: Entry, entries: Sequence[Entry]) -
             on_click=go_on,
             args=("More of a type", entry.name),
         )
+        effects = effects_of(workspace, entry.name)
         with st.popover("Rename", icon=":material/edit:"):
-            _tell(workspace, entry, "rename")
+            _tell(effects, "rename")
             name = st.text_input("New name", max_chars=MAX_LABEL_LENGTH, key=f"{_KEY}.name")
             if st.button("Rename", type="primary", disabled=not name, key=f"{_KEY}.rename"):
                 _do(
@@ -47,7 +48,7 @@ def show_changes(workspace: Workspace, entry: Entry, entries: Sequence[Entry]) -
                     show=name,
                 )
         with st.popover("Merge", icon=":material/merge:", disabled=not others):
-            _tell(workspace, entry, "merge")
+            _tell(effects, "merge")
             into = st.selectbox("Into", others, key=f"{_KEY}.into")
             if st.button("Merge", type="primary", disabled=not into, key=f"{_KEY}.merge"):
                 _do(
@@ -57,7 +58,7 @@ def show_changes(workspace: Workspace, entry: Entry, entries: Sequence[Entry]) -
                 )
         _offer_split(workspace, entry)
         with st.popover("Retire", icon=":material/archive:"):
-            _tell(workspace, entry, "retire")
+            _tell(effects, "retire")
             if st.button("Retire", type="primary", key=f"{_KEY}.retire"):
                 _do(workspace, lambda who: retyping.retire(workspace, entry.name, actor=who))
         with st.popover("Colour", icon=":material/palette:", disabled=not others):
@@ -123,7 +124,7 @@ def _offer_split(workspace: Workspace, entry: Entry) -> None:
 
 @st.dialog("Split a type", width="large")
 def _split(workspace: Workspace, entry: Entry) -> None:
-    _tell(workspace, entry, "split")
+    _tell(effects_of(workspace, entry.name), "split")
     chosen = ImageFilter(labels=(entry.name,))
     picked, _ = paged_gallery(workspace, chosen, key=f"{_KEY}.parts.{entry.id}")
     name = st.text_input(
@@ -138,9 +139,9 @@ def _split(workspace: Workspace, entry: Entry) -> None:
         _do(workspace, lambda who: retyping.split(workspace, entry.name, parts, actor=who))
 
 
-def _tell(workspace: Workspace, entry: Entry, change: str) -> None:
+def _tell(effects: TypeEffects, change: str) -> None:
     """What would follow, before anything is done."""
-    for sentence in effects_of(workspace, entry.name).sentences(change):
+    for sentence in effects.sentences(change):
         st.markdown(f"- {plain(sentence)}")
     st.caption("It can be undone whole.")
 

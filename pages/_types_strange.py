@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from core.jobs.configs import GroupStrange
+from core.latent.novel_groups import ALONE, USUAL
 from core.state import catalog, labels, runs
 from core.state.catalog import ImageFilter
 from core.state.label_book import list_offered
@@ -15,7 +16,7 @@ from pages._images import show_gallery
 from pages._map_view import show_on_maps
 from pages._shared import acting, changed, counted, submit
 from pages._types_new import begin_type
-from pages._types_shared import KEY, telling_embedding
+from pages._types_shared import FEWEST, KEY, telling_embedding
 
 _KEY = f"{KEY}.strange"
 _SHOWN_GROUPS, _SHOWN_IMAGES = 12, 12
@@ -51,7 +52,7 @@ def _show_groups(workspace: Workspace, embedding: Run, found: Run) -> None:
     ids = runs.load_array(workspace, found, "image_ids")
     groups = runs.load_array(workspace, found, "groups")
     novelty = runs.load_array(workspace, found, "novelty")
-    waiting = set(_without_a_word(workspace, ids[groups > -2]))
+    waiting = set(_without_a_word(workspace, ids[groups != USUAL]))
     n_strange = found.result["n_strange"]
     st.markdown(
         f"**{n_strange:,} of {found.result['n_looked_at']:,}** images are strange; "
@@ -62,12 +63,12 @@ def _show_groups(workspace: Workspace, embedding: Run, found: Run) -> None:
         rows = np.flatnonzero(groups == number)
         rows = rows[np.argsort(novelty[rows], kind="stable")]  # its most usual images first
         members = [each for each in ids[rows].tolist() if each in waiting]
-        if len(members) >= 3 and n_shown < _SHOWN_GROUPS:
+        if len(members) >= FEWEST and n_shown < _SHOWN_GROUPS:
             _show_group(workspace, embedding, number, members)
             n_shown += 1
     if not n_shown:
         st.info("No group waits for a name.", icon=":material/check_circle:")
-    alone = [each for each in ids[groups == -1].tolist() if each in waiting]
+    alone = [each for each in ids[groups == ALONE].tolist() if each in waiting]
     if alone:
         with st.expander(f"{counted(len(alone), 'strange image')} like no other"):
             _show_members(workspace, alone[:48], key=f"{_KEY}.alone")

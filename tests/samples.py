@@ -7,7 +7,9 @@ import hashlib
 import json
 import secrets
 import shutil
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -36,13 +38,20 @@ def build_template(folder: Path, *, n_per_class: int = 8) -> Path:
     )
     import_folder(workspace, write_images(folder / "images", n_per_class=n_per_class))
     compute_all(workspace)
-    database.drop(workspace)  # closes the connections, which empties the write-ahead log
+    close_for_copying(workspace)
     return workspace.path
+
+
+def close_for_copying(workspace: Workspace) -> None:
+    """Have everything of a workspace on SQLite in its files proper, its write-ahead logs empty."""
+    database.drop(workspace)  # closes the connections, which empties the log
+    with closing(sqlite3.connect(workspace.path / "thumbnails.db")) as thumbnails:
+        thumbnails.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # others may still hold it open
 
 
 def copy_template(template: Path, path: Path) -> Workspace:
     """A workspace like the template, with a uid of its own, as no two workspaces share one."""
-    shutil.copytree(template, path)
+    shutil.copytree(template, path, ignore=shutil.ignore_patterns("*.db-shm", "*.db-wal"))
     marker = json.loads((path / MARKER).read_text(encoding="utf-8"))
     (path / MARKER).write_text(json.dumps(marker | {"uid": secrets.token_hex(8)}))
     return open_workspace(path)

@@ -8,13 +8,13 @@ import pytest
 from core.jobs.configs import PlanTriage
 from core.jobs.steps import apply_triage, evaluate_model, plan_triage
 from core.jobs.steps.evaluate_model import _Outputs
-from core.state import catalog, database, runs
+from core.state import catalog, runs
 from core.state.catalog import ImageFilter
 from core.state.models import Model
 from core.state.workspace import Workspace, create_workspace
 from tests import classifiers
 from tests.factories import fill, new_image
-from tests.samples import do, keep_embedding
+from tests.samples import close_for_copying, do, keep_embedding
 
 CLASSES = classifiers.CLASSES  # dirt and drop; scratches are unknown to the model
 SHARES = (("train", 30), ("validation", 30), ("calibration", 80), ("test", 20), (None, 20))
@@ -71,5 +71,5 @@ def build_planned_shop(folder: Path) -> Path:
         workspace = make_shop(folder)
         job = do(workspace, PlanTriage(make_model(workspace, patched).id))
         assert job.status == "succeeded", job.error
-        database.drop(workspace)  # closes the connections
+        close_for_copying(workspace)
     return workspace.path

@@ -1,7 +1,7 @@
 """What would follow from another name, a merger, a split, a retirement of a type of defect?"""
 
-from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from core.state import applications, catalog, models
 from core.state.catalog import ImageFilter
@@ -14,7 +14,7 @@ class TypeEffects:
 
     Attributes:
         n_by_origin: images that bear it, by who gave it.
-        n_by_split: by split; "none" for those of no split.
+        n_calibration: of its images, those of the split that promises are read off.
         n_waiting: of its images, those that wait in triage.
         models: ids of the models that know it.
         promoted: id of the model at work, where that knows it.
@@ -22,7 +22,7 @@ class TypeEffects:
     """
 
     n_by_origin: dict[str, int]
-    n_by_split: dict[str, int]
+    n_calibration: int
     n_waiting: int
     models: tuple[str, ...]
     promoted: str | None
@@ -59,28 +59,26 @@ class TypeEffects:
                 else f"{knowing} as it was: until one is trained again, what is taken for it goes "
                 "to people."
             )
-        if n := self.n_by_split.get("calibration", 0):
-            said.append(
-                f"{n:,} calibration images are of it: plans of the triage must be made again"
-                + (
-                    ", and the one that is applied promises nothing more."
-                    if self.has_promise
-                    else "."
-                )
-            )
+        if self.n_calibration:
+            again = "plans of the triage must be made again"
+            ends = ", and the one that is applied promises nothing more" if self.has_promise else ""
+            said.append(f"{self.n_calibration:,} calibration images are of it: {again}{ends}.")
         return said
 
 
 def effects_of(workspace: Workspace, name: str) -> TypeEffects:
     """What hangs on a type now."""
-    chosen = ImageFilter(labels=(name,))
-    found = catalog.list_images(workspace, chosen)
+
+    def count(**more: Any) -> int:
+        return catalog.count_images(workspace, ImageFilter(labels=(name,), **more))
+
+    by_origin = {title: count(origins=(origin,)) for origin, title in _ORIGINS.items()}
     knowing = [each.id for each in models.list_models(workspace) if name in each.classes]
     at_work = models.promoted(workspace)
     return TypeEffects(
-        n_by_origin=dict(Counter(_ORIGINS[image.label_origin or "imported"] for image in found)),
-        n_by_split=dict(Counter(image.split or "none" for image in found)),
-        n_waiting=catalog.count_images(workspace, ImageFilter(labels=(name,), queued=True)),
+        n_by_origin={title: n for title, n in by_origin.items() if n},
+        n_calibration=count(splits=("calibration",)),
+        n_waiting=count(queued=True),
         models=tuple(knowing),
         promoted=at_work.id if at_work and at_work.id in knowing else None,
         has_promise=any(

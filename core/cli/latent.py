@@ -32,6 +32,8 @@ _KINDS = (
     "evaluation",
     "movement",
     "triage_plan",
+    "model_comparison",
+    "novel_groups",
 )
 
 

@@ -71,8 +71,8 @@ def list_types(session: Session, asked: Namespace) -> Answer:
     """The label book as it stands."""
     from core.state import label_book
 
-    entries = label_book.list_entries(session.open())
-    keys = label_book.keys_in_triage(entries)
+    workspace = session.open()
+    entries, keys = label_book.list_entries(workspace), label_book.keys_in_triage(workspace)
     rows = [
         {
             "name": each.name,

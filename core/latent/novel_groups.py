@@ -17,10 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.latent.novelty import fit_novelty_scorer
+from core.latent.novelty import fit_novelty_scorer, share_as_high
 from core.latent.reduction import unit_rows
 from core.latent.vectors import draw_subset
 
+ALONE, USUAL = -1, -2  # instead of a group: a strange image like no others, one that is not strange
 MIN_GROUP = 3
 MAX_STRANGE = 2_000  # all pairs of them are compared
 _N_FOLDS = 5
@@ -36,8 +37,7 @@ class NovelGroups:
         novelty: float64 (n_images,), distance to the nearest class, higher = stranger.
         known_share: float64 (n_images,), share of the known images that are as far from all
             classes, lower = stranger.
-        groups: int64 (n_images,): 0 for the largest group, then by size; -1 for strange images that
-            are like no others, -2 for those that are not strange.
+        groups: int64 (n_images,): 0 for the largest group, then by size; or `ALONE`, or `USUAL`.
         n_known: known images that it was learned from.
     """
 
@@ -75,13 +75,11 @@ def find_novel_groups(
     kept = draw_subset(len(known), _MAX_KNOWN, seed=seed)
     known, targets = known[kept], np.unique(targets[kept], return_inverse=True)[1]
     novelty = fit_novelty_scorer(known, targets).score(features)
-    of_known = np.sort(_held_out_novelty(known, targets, seed=seed))
-    share = 1 - np.searchsorted(of_known, novelty, side="left") / len(of_known)
+    share = share_as_high(_held_out_novelty(known, targets, seed=seed), novelty)
     strange = np.flatnonzero(share <= most_known)
-    groups = np.full(len(features), -2, np.int64)
+    groups = np.full(len(features), USUAL, np.int64)
     # The strangest, where they are too many for all pairs.
     strange = np.sort(strange[np.argsort(-novelty[strange], kind="stable")[:MAX_STRANGE]])
-    groups[strange] = -1
     mean = known.mean(axis=0, dtype=np.float64)
     reach = _usual_distance(unit_rows(known - mean), targets, seed=seed)
     groups[strange] = _join(unit_rows(features[strange] - mean), reach)
@@ -112,17 +110,17 @@ def _usual_distance(units: np.ndarray, targets: np.ndarray, *, seed: int) -> flo
 
 
 def _join(units: np.ndarray, reach: float) -> np.ndarray:
-    """Numbers of groups, the largest first; -1 for images in groups of fewer than `MIN_GROUP`."""
+    """Numbers of groups, the largest first; `ALONE` for those in groups below `MIN_GROUP`."""
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import pdist
 
     if len(units) < MIN_GROUP or not reach:
-        return np.full(len(units), -1, np.int64)
+        return np.full(len(units), ALONE, np.int64)
     distances = pdist(units, "sqeuclidean") / 2  # of rows of length 1: their cosine distance
     joined = fcluster(linkage(distances, "average"), reach, "distance") - 1
     sizes = np.bincount(joined)
     order = np.argsort(-sizes, kind="stable")
-    number = np.full(len(sizes), -1, np.int64)
+    number = np.full(len(sizes), ALONE, np.int64)
     large = order[sizes[order] >= MIN_GROUP]
     number[large] = np.arange(len(large))
     return number[joined]

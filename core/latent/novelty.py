@@ -100,6 +100,19 @@ def _of_length_one(features: np.ndarray) -> np.ndarray:
     return np.divide(values, lengths, out=values, where=lengths > 0)
 
 
+def share_as_high(of_known: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Share of the known images that score at least as high as each of some others.
+
+    Args:
+        of_known: float array (n_known,), not empty.
+        scores: float array (n_images,).
+
+    Returns:
+        float64 (n_images,).
+    """
+    return 1 - np.searchsorted(np.sort(of_known), scores, side="left") / len(of_known)
+
+
 def principal_directions(centred: np.ndarray, n_components: int) -> np.ndarray:
     """The first principal directions in rows; one of zeros where all images are alike."""
     _, lengths, directions = np.linalg.svd(centred, full_matrices=False)

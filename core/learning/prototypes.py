@@ -20,7 +20,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.latent.novelty import N_COMPONENTS, principal_directions, square_root
+from core.latent.novelty import (
+    N_COMPONENTS,
+    principal_directions,
+    share_as_high,
+    square_root,
+)
 
 _ROWS_AT_ONCE = 8_192
 
@@ -129,7 +134,7 @@ def rank_candidates(
     """
     prototype = fit_prototype(examples, known, targets)
     scores = prototype.score(images)
-    shares = _share_as_high(prototype.score(known), scores)
+    shares = share_as_high(prototype.score(known), scores)
     return Candidates(np.argsort(-scores, kind="stable"), scores, shares)
 
 
@@ -149,12 +154,8 @@ def left_out_shares(
     for row in range(min(len(examples), most) if len(examples) > 1 else 0):
         prototype = fit_prototype(np.delete(examples, row, axis=0), known, targets)
         score = prototype.score(examples[row : row + 1])
-        found.append(float(_share_as_high(prototype.score(known), score)[0]))
+        found.append(float(share_as_high(prototype.score(known), score)[0]))
     return found
-
-
-def _share_as_high(of_known: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    return 1 - np.searchsorted(np.sort(of_known), scores, side="left") / len(of_known)
 
 
 def _squared_distances(places: np.ndarray, centers: np.ndarray) -> np.ndarray:

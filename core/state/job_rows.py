@@ -225,12 +225,18 @@ def get_job(workspace: Workspace, job_id: int) -> Job:
 
 
 def list_jobs(
-    workspace: Workspace, *, statuses: Sequence[str] = (), limit: int | None = None
+    workspace: Workspace,
+    *,
+    statuses: Sequence[str] = (),
+    kinds: Sequence[str] = (),
+    limit: int | None = None,
 ) -> list[Job]:
-    """Jobs, newest first."""
+    """Jobs, newest first; of these statuses and kinds, of any where none are named."""
     query = sa.select(*_COLUMNS).order_by(jobs.c.id.desc()).limit(limit)
     if statuses:
         query = query.where(jobs.c.status.in_(statuses))
+    if kinds:
+        query = query.where(jobs.c.kind.in_(kinds))
     with reading(workspace) as connection:
         return [Job(*row) for row in connection.execute(query)]
 

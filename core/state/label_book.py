@@ -4,7 +4,7 @@ A type is a row of `classes`; its entry changes by appending a version to `label
 transaction. What changes labels as well (a new name, a merger) is in `core.state.retyping`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,8 @@ from core.state.workspace import Workspace
 ROLES = ("example", "counter_example", "borderline")  # of the images of an entry
 MAX_DEFINITION = 2000
 FREE_KEYS = "bdgjkopqrtvyz"  # letters that give no reserved label and no command in triage
-KEPT = ("name", "place", "shortcut", "definition", "is_retired", "merged_into")
+_KEPT = ("name", "place", "shortcut", "definition", "is_retired", "merged_into")
+_PLACE = sa.func.coalesce(classes.c.place, classes.c.id)  # in the order of colours
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,7 @@ class Version:
 def list_entries(workspace: Workspace) -> list[Entry]:
     """Every type, in the order that fixes its colour, the retired ones among them."""
     with reading(workspace) as connection:
-        rows = connection.execute(
-            sa.select(classes).order_by(sa.func.coalesce(classes.c.place, classes.c.id))
-        ).all()
+        rows = connection.execute(sa.select(classes).order_by(_PLACE)).all()
         names = {row.id: row.name for row in rows}
         counts: dict[str | None, int] = dict(
             connection.execute(
@@ -99,16 +98,25 @@ def find_entry(workspace: Workspace, name: str) -> Entry:
 
 def list_offered(workspace: Workspace) -> list[str]:
     """Names of the types that are not retired, in the order of their colours."""
-    return [entry.name for entry in list_entries(workspace) if not entry.is_retired]
+    return list(keys_in_triage(workspace))
 
 
-def keys_in_triage(entries: Sequence[Entry]) -> dict[str, str]:
+def keys_in_triage(workspace: Workspace) -> dict[str, str]:
     """The key that gives each offered type: its own, else the digit of its place; "" for none."""
-    offered = [entry for entry in entries if not entry.is_retired]
+    query = sa.select(classes.c.name, classes.c.shortcut).where(~classes.c.is_retired)
+    with reading(workspace) as connection:
+        offered = connection.execute(query.order_by(_PLACE)).all()
     return {
-        entry.name: entry.shortcut or (str(number) if number < 10 else "")
-        for number, entry in enumerate(offered, start=1)
+        name: shortcut or (str(number) if number < 10 else "")
+        for number, (name, shortcut) in enumerate(offered, start=1)
     }
+
+
+def retired_names(workspace: Workspace) -> set[str]:
+    """Names of the types that are retired, those merged into others among them."""
+    with reading(workspace) as connection:
+        query = sa.select(classes.c.name).where(classes.c.is_retired)
+        return set(connection.execute(query).scalars())
 
 
 def list_versions(workspace: Workspace, name: str) -> list[Version]:
@@ -168,9 +176,7 @@ def exchange_colours(workspace: Workspace, name: str, other: str, *, actor: str)
         first, second = hold_class(connection, name), hold_class(connection, other)
         places = dict(
             connection.execute(
-                sa.select(classes.c.id, sa.func.coalesce(classes.c.place, classes.c.id)).where(
-                    classes.c.id.in_([first, second])
-                )
+                sa.select(classes.c.id, _PLACE).where(classes.c.id.in_([first, second]))
             ).all()
         )
         for class_id, place in ((first, places[second]), (second, places[first])):
@@ -201,7 +207,7 @@ def _append(
     connection: sa.Connection, class_id: int, action: str, actor: str, batch_id: int | None
 ) -> None:
     row = connection.execute(sa.select(classes).where(classes.c.id == class_id)).one()
-    entry = {column: getattr(row, column) for column in KEPT} | {
+    entry = {column: getattr(row, column) for column in _KEPT} | {
         "images": {
             role: list(ids) for role, ids in _images_by_class(connection).get(class_id, {}).items()
         }

@@ -24,7 +24,7 @@ from core.state.change_log import (
     restore_batch,
 )
 from core.state.database import writing
-from core.state.label_book import KEPT, MAX_DEFINITION, hold_class, show_by, write_entry
+from core.state.label_book import MAX_DEFINITION, hold_class, show_by, write_entry
 from core.state.queue_rows import is_open
 from core.state.schema import batches, changes, classes, images, label_book, models, opinions, queue
 from core.state.workspace import Workspace
@@ -278,14 +278,19 @@ def _tell_models(connection: sa.Connection, name: str, label: str) -> None:
 def _restore_entry(
     connection: sa.Connection, class_id: int, version: int, actor: str, batch_id: int
 ) -> None:
-    """The entry as it was before a version; a type that was new then is retired."""
+    """Retired or not, as before a version; what was written of the type since then stays.
+
+    A type that was new with that version is retired.
+    """
     before = connection.execute(
         sa.select(label_book.c.entry)
         .where(label_book.c.class_id == class_id, label_book.c.id < version)
         .order_by(label_book.c.id.desc())
         .limit(1)
     ).scalar()
-    values = {"is_retired": True} if before is None else {name: before[name] for name in KEPT}
+    values = {"is_retired": True}
+    if before is not None:
+        values = {name: before[name] for name in ("is_retired", "merged_into")}
     write_entry(connection, class_id, "undo", actor, values=values, batch_id=batch_id)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from core.jobs.configs import AnalyseSpace
 from core.settings import Settings
-from core.state import catalog, database, labels
+from core.state import catalog, labels
 from core.state.workspace import Workspace, create_workspace
 from tests import samples
 from tests.browser.steps import OpenApp, settle
@@ -49,7 +49,7 @@ def template(tmp_path_factory: pytest.TempPathFactory):
     embedding = samples.keep_embedding(made, ids, vectors)
     job = samples.do(made, AnalyseSpace(embedding.id))
     assert job.status == "succeeded", job.error
-    database.drop(made)
+    samples.close_for_copying(made)
     return made.path
 
 

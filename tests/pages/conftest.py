@@ -12,7 +12,6 @@ from streamlit.testing.v1 import AppTest
 from core.jobs import queue
 from core.jobs.configs import AnalyseSpace
 from core.settings import PROJECT_ROOT, Settings
-from core.state import database
 from core.state.workspace import Workspace, create_workspace
 from tests import samples
 from tests.slips import Slips, add_slips
@@ -47,7 +46,7 @@ def analysed_template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, S
     slips = add_slips(made)
     job = samples.do(made, AnalyseSpace(slips.embedding.id))
     assert job.status == "succeeded", job.error
-    database.drop(made)
+    samples.close_for_copying(made)
     return made.path, slips
 
 

@@ -54,6 +54,11 @@ class _Known:
         rows = np.flatnonzero(targets >= 0)
         return rows, np.unique(targets[rows], return_inverse=True)[1]
 
+    def told_apart(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows of a type's images; rows of the others' and their places, as `rows_of`."""
+        others = tuple(each for each in self.types if each != name)
+        return self.rows_of((name,))[0], *self.rows_of(others)
+
 
 def group_strange(context: JobContext, config: GroupStrange) -> Mapping[str, Any]:
     """Group the images that are like none of the types, and keep that as a run.
@@ -77,7 +82,7 @@ def group_strange(context: JobContext, config: GroupStrange) -> Mapping[str, Any
 
 
 def _group(known: _Known, config: GroupStrange) -> Found:
-    from core.latent.novel_groups import find_novel_groups
+    from core.latent.novel_groups import USUAL, find_novel_groups
 
     rows, targets = known.rows_of(known.types)
     asked = np.flatnonzero(known.is_open)
@@ -98,7 +103,7 @@ def _group(known: _Known, config: GroupStrange) -> Found:
     result = {
         "n_known": found.n_known,
         "n_looked_at": len(asked),
-        "n_strange": int((found.groups > -2).sum()),
+        "n_strange": int((found.groups != USUAL).sum()),
         "sizes": sizes.tolist(),
     }
     arrays = {
@@ -124,8 +129,7 @@ def find_candidates(context: JobContext, config: FindCandidates) -> Mapping[str,
     embedding = get_embedding(workspace, config.embedding)
     known = _load(workspace, embedding)
     context.report(0.1, "Learning where the type lies")
-    examples = np.flatnonzero(np.array([label == config.name for label in known.labels]))
-    rows, targets = known.rows_of(tuple(each for each in known.types if each != config.name))
+    examples, rows, targets = known.told_apart(config.name)
     if not len(examples) or not len(rows):  # nothing to tell it by, or from
         raise OperatorError(
             f"{len(examples):,} images show {config.name}, {len(rows):,} show other types.",
@@ -180,21 +184,21 @@ def suggest_new(
     from core.learning.prototypes import rank_candidates
 
     suggested: list[str | None] = [None] * len(features)
+    new_names = [name for name in list_offered(workspace) if name not in classes]
+    if not new_names or not len(features):
+        return suggested
     known = _load(workspace, embedding)
     best = np.zeros(len(features))
-    for name in known.types:
-        examples = np.flatnonzero(np.array([label == name for label in known.labels], bool))
-        if name in classes or len(examples) < FEWEST_EXAMPLES or not len(features):
+    for name in new_names:
+        examples, rows, targets = known.told_apart(name)
+        if len(examples) < FEWEST_EXAMPLES or not len(rows):
             continue
-        rows, targets = _some(*known.rows_of(tuple(each for each in known.types if each != name)))
-        if len(rows):
-            ranked = rank_candidates(
-                known.features[examples], known.features[rows], targets, features
-            )
-            is_likely = (ranked.scores > best) & (ranked.known_share <= MOST_KNOWN)
-            best[is_likely] = ranked.scores[is_likely]
-            for row in np.flatnonzero(is_likely).tolist():
-                suggested[row] = name
+        rows, targets = _some(rows, targets)
+        ranked = rank_candidates(known.features[examples], known.features[rows], targets, features)
+        is_likely = (ranked.scores > best) & (ranked.known_share <= MOST_KNOWN)
+        best[is_likely] = ranked.scores[is_likely]
+        for row in np.flatnonzero(is_likely).tolist():
+            suggested[row] = name
     return suggested
 
 

@@ -14,7 +14,7 @@ from core.jobs.steps.plan_triage import novelty_scorer
 from core.learning.evaluation import encode_targets
 from core.learning.mixed_cluster import nearest_center
 from core.state import applications, catalog, model_roles, runs
-from core.state.label_book import list_entries
+from core.state.label_book import retired_names
 from core.state.models import Model
 from core.state.runs import Run
 from core.state.workspace import Workspace
@@ -88,7 +88,7 @@ def is_retired(workspace: Workspace, model: Model, predicted: np.ndarray) -> np.
     Returns:
         bool (n_images,).
     """
-    retired = {entry.name for entry in list_entries(workspace) if entry.is_retired}
+    retired = retired_names(workspace)
     flags = np.array([*(name in retired for name in model.classes), False])
     return flags[predicted]
 

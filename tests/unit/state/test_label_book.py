@@ -12,7 +12,6 @@ from core.state.label_book import (
     exchange_colours,
     find_entry,
     keys_in_triage,
-    list_entries,
     list_offered,
     list_versions,
 )
@@ -118,7 +117,7 @@ def test_a_retired_type_is_kept_by_its_images_and_offered_to_nobody(workspace, s
     retyping.retire(workspace, "drop", actor="Ada")
     assert list_offered(workspace) == ["scratch"]
     assert label_of(workspace, shop[3:5]) == ["drop", "drop"]
-    assert keys_in_triage(list_entries(workspace)) == {"scratch": "1"}
+    assert keys_in_triage(workspace) == {"scratch": "1"}
     with pytest.raises(OperatorError, match="retired already"):
         retyping.retire(workspace, "drop", actor="Ada")
     retyping.bring_back(workspace, "drop", actor="Bo")
@@ -149,7 +148,7 @@ def test_an_entry_is_defined_in_words_by_a_key_and_by_images_and_every_version_i
     entry = find_entry(workspace, "scratch")
     assert (entry.definition, entry.shortcut) == ("A line.", "k")
     assert entry.images == {role: tuple(ids) for role, ids in shown.items()}
-    assert keys_in_triage(list_entries(workspace))["scratch"] == "k"
+    assert keys_in_triage(workspace)["scratch"] == "k"
     define(workspace, "scratch", definition="A groove.", shortcut=None, shown={}, actor="Bo")
     told = [
         (each.actor, each.action, each.entry["definition"])
