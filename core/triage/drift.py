@@ -42,12 +42,12 @@ from core.latent.reduction import reduce_vectors
 from core.latent.two_sample import aucs, gaussian_kernel, held_out_predictor, mmd_squared
 from core.latent.vectors import check_vectors, draw_subset
 
-WINDOW = 100  # images; with fewer, a blur of 1 px may pass unseen
-STEP = 50  # so that two whole windows lie within any 200 images
-IMAGES_A_FALSE_ALARM = 100_000
+WINDOW = 175  # images; of 100, some windows of NEU-DET hid a brightness x1.2
+STEP = 25  # so that a whole window lies within any 200 images
+IMAGES_A_FALSE_ALARM = 50_000
 MIN_REFERENCE = 30
 MIN_WINDOW = 20
-MAX_REFERENCE = 400  # more would hardly tell more, and cost the square of it
+MAX_REFERENCE = 1_000  # more would hardly tell more, and cost the square of it
 N_UNLIKE = 12
 
 CAMERA_MEASURES = (
@@ -402,6 +402,7 @@ def _compare_novelty(
 def _share(name: str, reference: float, n_hits: int, n: int) -> Share:
     from core.learning.evaluation import estimate_share
 
-    found = estimate_share(n_hits, n, why="")
-    assert found.value is not None and found.low is not None and found.high is not None
+    found = estimate_share(n_hits, n, why="There are no images.")
+    if found.value is None or found.low is None or found.high is None:
+        raise ValueError(found.why)
     return Share(name, reference, found.value, found.low, found.high)
