@@ -16,6 +16,7 @@ from core.cli import (
     analysis,
     clusters,
     demo,
+    drift,
     evaluation,
     images,
     jobs,
@@ -53,6 +54,7 @@ def build_parser() -> Parser:
         evaluation,
         prediction,
         triage,
+        drift,
         jobs,
         workspaces,
     ):

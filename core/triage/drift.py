@@ -33,8 +33,9 @@ Source:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -198,6 +199,17 @@ class Comparison:
     def test(self, name: str) -> DriftTest | None:
         """One test; None where it could not be made."""
         return next((test for test in self.tests if test.name == name), None)
+
+
+def read_comparison(stored: Mapping[str, Any]) -> Comparison:
+    """A comparison as `dataclasses.asdict` and JSON have left it."""
+    lists = {"tests": DriftTest, "camera": CameraShift, "labels": Share}
+    given = dict(stored)
+    for name, kind in lists.items():
+        given[name] = tuple(kind(**each) for each in stored[name])
+    if stored["novelty"] is not None:
+        given["novelty"] = Share(**stored["novelty"])
+    return Comparison(**{**given, "most_unlike": tuple(stored["most_unlike"])})
 
 
 def level_of_test(step: int = STEP) -> float:
