@@ -51,6 +51,7 @@ def drift_over_time(places: Sequence[int], found: Sequence[Comparison], name: st
         x=list(places),
         y=[None if test is None else test.limit for test in tests],
         name="alarm above",
+        connectgaps=True,  # of many windows that came at once only the newest has its limits
         mode="lines" if len(places) > 1 else "markers",
         line={"color": WARNING_COLOUR, "width": 2, "dash": "dot"},
         marker={"symbol": "line-ew-open", "size": 14, "color": WARNING_COLOUR},
@@ -94,6 +95,7 @@ def camera_over_time(
             x=list(places),
             y=[None if limit is None else sign * limit for limit in limits],
             name="alarm beyond",
+            connectgaps=True,  # of many windows that came at once only the newest has its limits
             showlegend=sign > 0,
             mode="lines" if len(places) > 1 else "markers",
             line={"color": WARNING_COLOUR, "width": 2, "dash": "dot"},

@@ -89,11 +89,15 @@ def check(workspace: Workspace) -> list[Comparison]:
     # Images whose features are not there take no part.
     taken = {each.image_id: each for each in waiting}
     done = []
-    for start in range(0, len(sample) - WINDOW + 1, STEP):
+    starts = range(0, len(sample) - WINDOW + 1, STEP)
+    for start in starts:
         window = sample.take(np.arange(start, start + WINDOW))
         first, last = taken[int(window.ids[0])].id, taken[int(window.ids[-1])].id
         try:
-            found = compare_window(watched.reference, window, seed=first)
+            # Limits are for charts, and cost seconds: of many windows the newest has them all.
+            found = compare_window(
+                watched.reference, window, seed=first, with_limits=start == starts[-1]
+            )
         except ValueError:  # most of the window's images are calibration images by now
             continue
         _settle(workspace, watched, found, first=first, last=last)
