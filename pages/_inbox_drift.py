@@ -31,11 +31,11 @@ _CAMERA_TITLES = {
     "bright_share": "White pixels",
 }
 _TEST_TITLES = {
-    "mmd": "features (MMD)",
-    "classifier": "features (classifier)",
-    "camera": "camera",
-    "novelty": "novelty",
-    "labels": "labels",
+    "mmd": "Features (MMD)",
+    "classifier": "Features (classifier)",
+    "camera": "Camera",
+    "novelty": "Novelty",
+    "labels": "Labels",
 }
 _PLAIN_CHART = {"displayModeBar": False}
 
@@ -89,8 +89,10 @@ def _show_state(found: DriftReading) -> None:
         for name, title in _TEST_TITLES.items():
             test = newest.found.test(name)
             if test is not None:
-                limit = "" if test.limit is None else f"alarm above {test.limit:.3g}"
-                noted_metric(title[0].upper() + title[1:], f"{test.value:.3g}", limit)
+                limit = "–" if test.limit is None else f"{test.limit:.3g}"
+                note = f"alarm: above {limit}" if test.is_alarm else f"alarm above {limit}"
+                shown = f":red[**{title}**]" if test.is_alarm else title
+                noted_metric(shown, f"{test.value:.3g}", note)
 
 
 def _show_what_to_do(workspace: Workspace, found: DriftReading, alarm: SeenWindow) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from core.figures.drawing import WARNING_COLOUR, finish, plain_text
+from core.figures.drawing import WARNING_COLOUR, finish, plain_text, shorten
 from core.palette import CLASS_COLOURS, category_colour, class_colour
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def shares_over_time(
         figure.add_scatter(
             x=list(places),
             y=[None if share is None else share.window for share in of_name],
-            name=shown,
+            name=plain_text(shorten(name, 18)) or shown,
             mode="lines+markers",
             line={"color": colour, "width": 2},
             error_y=None
@@ -160,9 +160,10 @@ def shares_over_time(
         )
         figure.add_hline(y=usual[name], line_dash="dot", line_color=colour, line_width=1)
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
-    return _over_arrivals(figure)
+    n_more = max(0, min(len(usual), _MOST_LABELS) - 2)  # a line of the legend holds about two
+    return _over_arrivals(figure, height=280 + 12 * n_more)
 
 
-def _over_arrivals(figure: Figure) -> Figure:
+def _over_arrivals(figure: Figure, *, height: int = 280) -> Figure:
     figure.update_xaxes(title="number of the window's last arrival", tickformat=",d")
-    return finish(figure, height=280, hovermode="closest")
+    return finish(figure, height=height, hovermode="closest")
