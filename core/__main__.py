@@ -16,6 +16,7 @@ from core.cli import (
     analysis,
     clusters,
     demo,
+    drift,
     evaluation,
     images,
     jobs,
@@ -55,6 +56,7 @@ def build_parser() -> Parser:
         prediction,
         triage,
         types,
+        drift,
         jobs,
         workspaces,
     ):

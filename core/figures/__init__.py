@@ -18,6 +18,7 @@ from core.figures.dataset import (
     labels_by_split,
 )
 from core.figures.distances import PAPER_TABLE_1, silhouettes_by_metric
+from core.figures.drift import camera_over_time, drift_over_time, shares_over_time
 from core.figures.evaluation import (
     ComparedBackbone,
     backbone_comparison,
@@ -51,6 +52,7 @@ __all__ = [
     "audit_over_time",
     "backbone_comparison",
     "band_over_k",
+    "camera_over_time",
     "class_purity",
     "class_scores",
     "class_spreads",
@@ -58,6 +60,7 @@ __all__ = [
     "confusion_matrix",
     "contingency_map",
     "disk_use",
+    "drift_over_time",
     "histogram",
     "image_sizes",
     "images_by_class",
@@ -66,6 +69,7 @@ __all__ = [
     "reliability_diagram",
     "risk_coverage",
     "separability_matrix",
+    "shares_over_time",
     "silhouettes_by_metric",
     "small_map",
     "split_distances",
