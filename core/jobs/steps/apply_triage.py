@@ -33,6 +33,7 @@ from core.state.workspace import Workspace
 from core.triage.audit import draw_audit
 from core.triage.cards import Card, Labelled, make_cards
 from core.triage.ordering import group_alike, mix_in
+from core.triage.routing import SurenessScale
 
 ORDERS = ("by_uncertainty", "by_novelty", "by_diversity")
 
@@ -119,12 +120,12 @@ def describe_queue(context: JobContext, config: DescribeQueue) -> Mapping[str, A
         np.asarray(features[rows]),
         runs.load_array(workspace, evaluation, "probabilities")[rows],
         model.classes,
-        _labelled(workspace, known, features),
+        labelled_images(workspace, known, features),
         novelty=None,
         seed=0,
     )
     ids = known[rows].tolist()
-    described = [_item(i, card, model) for i, card in zip(ids, cards, strict=True)]
+    described = [card_item(i, card, model) for i, card in zip(ids, cards, strict=True)]
     triage_queue.describe(workspace, _group(workspace, described, known, features, seed=0))
     return {"model": model.id, "n_described": len(described)}
 
@@ -170,26 +171,28 @@ def _load(workspace: Workspace, plan_id: str) -> _Plan:
         predicted=load("predicted"),
         probabilities=load("probabilities").astype(np.float64),
         sureness=load("sureness" if by_risk else "confidence"),
-        novelty=_share_less_far(load("novelty"), load("reference_familiarity"))
+        novelty=SurenessScale(
+            load("reference_confidence"), load("reference_familiarity")
+        ).share_less_far(load("novelty"))
         if by_risk
         else None,
     )
 
 
-def _refuse_stale(workspace: Workspace, model: Model, done: Run) -> None:
+def is_stale(workspace: Workspace, model: Model, done: Run) -> bool:
+    """Whether the calibration images of a plan by risk, or their labels, have changed since."""
     ids = runs.load_array(workspace, runs.get_run(workspace, done.parent_id or ""), "image_ids")
-    if plan_triage.calibration_digest(workspace, model, ids) != done.result["calibration_digest"]:
+    digest = plan_triage.calibration_digest(workspace, model, ids)
+    return bool(digest != done.result["calibration_digest"])
+
+
+def _refuse_stale(workspace: Workspace, model: Model, done: Run) -> None:
+    if is_stale(workspace, model, done):
         raise OperatorError(
             "The calibration images have changed since this plan was made.",
             "What it promises was read off other labels.",
             "Plan again.",
         )
-
-
-def _share_less_far(novelty: np.ndarray, familiarity: np.ndarray) -> np.ndarray:
-    """Share of the reference images that are less far from all classes, in [0, 1]."""
-    farther = np.searchsorted(familiarity, -novelty.astype(np.float64), side="right")
-    return 1.0 - farther / len(familiarity)
 
 
 def _labels(plan: _Plan) -> list[NewLabel]:
@@ -210,7 +213,7 @@ def _items(context: JobContext, config: ApplyTriage, plan: _Plan) -> list[NewIte
     embedding = runs.get_run(workspace, plan.run.parent_id or "")
     known = runs.load_array(workspace, embedding, "image_ids")
     features = runs.load_array(workspace, embedding, "vectors", mapped=True)
-    labelled = _labelled(workspace, known, features)
+    labelled = labelled_images(workspace, known, features)
     left = np.flatnonzero(~plan.is_auto)
     audited = np.flatnonzero(plan.is_auto)
     audited = audited[draw_audit(len(audited), config.audit_share, config.seed)]
@@ -238,7 +241,7 @@ def _ordinary(
     has_second = rng.random(len(left)) < config.second_share
     is_novel = _is_novel(plan, left)
     return [
-        _item(
+        card_item(
             image,
             card,
             plan.model,
@@ -253,11 +256,15 @@ def _ordinary(
 
 
 def _is_novel(plan: _Plan, rows: np.ndarray) -> np.ndarray:
-    """Whether an image waits for how far it lies from all classes, not for a doubt between them."""
     if plan.novelty is None:
         return np.zeros(len(rows), bool)
-    confidence = plan.probabilities[rows].max(axis=1)  # one of the sureness's two factors
-    return plan.sureness[rows] / confidence < confidence
+    return is_novel(plan.sureness[rows], plan.probabilities[rows])
+
+
+def is_novel(sureness: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Whether an image waits for how far it lies from all classes, not for a doubt between them."""
+    confidence = probabilities.max(axis=1)  # one of the sureness's two factors
+    return sureness / confidence < confidence
 
 
 def _draw_gold(
@@ -313,7 +320,7 @@ def _mixed_in(
         for number, order in enumerate(ORDERS)
     }
     return [
-        _item(
+        card_item(
             image,
             card,
             plan.model,
@@ -336,7 +343,8 @@ def _hide(items: list[NewItem], *, n_hidden: int, seed: int) -> list[NewItem]:
     return [replace(item, is_blind=place in hidden) for place, item in enumerate(items)]
 
 
-def _item(image: int, card: Card, model: Model, **more: Any) -> NewItem:
+def card_item(image: int, card: Card, model: Model, **more: Any) -> NewItem:
+    """The place in the queue of an image with this card; `more` are further columns."""
     columns: dict[str, Any] = {
         "reason": "",
         "suggested": card.suggested,
@@ -353,7 +361,7 @@ def _item(image: int, card: Card, model: Model, **more: Any) -> NewItem:
     return NewItem(image, **(columns | more))
 
 
-def _labelled(workspace: Workspace, known: np.ndarray, features: np.ndarray) -> Labelled:
+def labelled_images(workspace: Workspace, known: np.ndarray, features: np.ndarray) -> Labelled:
     """Images that people have labelled, whoever trained on them."""
     rows = np.flatnonzero(labelled_by_people(workspace, known))
     return Labelled(known[rows], np.asarray(features[rows]))
