@@ -24,6 +24,7 @@ from core.cli import (
     splits,
     training,
     triage,
+    watch,
     workspaces,
 )
 from core.cli.parser import Parser, UsageError, common_options, wrong_usage
@@ -53,6 +54,7 @@ def build_parser() -> Parser:
         evaluation,
         prediction,
         triage,
+        watch,
         jobs,
         workspaces,
     ):

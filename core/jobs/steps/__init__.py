@@ -35,6 +35,8 @@ STEPS: dict[type[JobConfig], str] = {
     configs.PlanTriage: "core.jobs.steps.plan_triage:run",
     configs.ApplyTriage: "core.jobs.steps.apply_triage:run",
     configs.DescribeQueue: "core.jobs.steps.apply_triage:describe_queue",
+    configs.WatchFolder: "core.jobs.steps.watch_folder:run",
+    configs.AnswerDropped: "core.jobs.steps.answer_dropped:run",
     configs.CheckFiles: "core.jobs.steps.check_files:run",
     configs.ExportImages: "core.jobs.steps.export_images:run",
 }
