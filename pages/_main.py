@@ -60,7 +60,13 @@ page = st.navigation(  # before the log-in too, else a link to a page would be "
                 title="Triage",
                 icon=":material/rule:",
                 url_path="triage",
-            )
+            ),
+            st.Page(
+                PAGES / "inbox.py",
+                title="Inbox",
+                icon=":material/inbox:",
+                url_path="inbox",
+            ),
         ],
         "Follow": [
             st.Page(

@@ -26,6 +26,7 @@ from core.figures.evaluation import (
     reliability_diagram,
     training_curves,
 )
+from core.figures.inbox import class_probabilities
 from core.figures.maps import small_map
 from core.figures.regions import (
     class_purity,
@@ -51,6 +52,7 @@ __all__ = [
     "audit_over_time",
     "backbone_comparison",
     "band_over_k",
+    "class_probabilities",
     "class_purity",
     "class_scores",
     "class_spreads",

@@ -106,6 +106,18 @@ class Responder:
         """The model that answers."""
         return self._at_work.model if self._at_work else None
 
+    @property
+    def why_people(self) -> str:
+        """Why people get every image; empty where the model may label some."""
+        if self._at_work is None:
+            return "no model is promoted"
+        if self._at_work.application is None:
+            return f"no plan of {self._at_work.model.id} is applied"
+        if self._is_stale:
+            return "the calibration images have changed since the plan was made: plan again"
+        pause = applications.current_pause(self._workspace)
+        return "automatic labelling is paused" if pause is not None and pause.paused else ""
+
     def refresh(self) -> None:
         """Load what is at work now, where that is something else than before.
 

@@ -45,11 +45,11 @@ class Inbox:
 
     def __init__(self, context: JobContext, source: str, *, device: str = "auto") -> None:
         self._context, self._source = context, source
-        self._workspace = context.workspace
+        self.workspace = context.workspace
         self.responder = Responder(context, device=device)
-        self._thumbnails = ThumbnailStore(self._workspace.path / "thumbnails.db")
+        self._thumbnails = ThumbnailStore(self.workspace.path / "thumbnails.db")
         self._taker = Taker(
-            self._workspace,
+            self.workspace,
             ImportImages(source=source, split="keep"),
             source,
             known={},
@@ -73,7 +73,7 @@ class Inbox:
         self.responder.refresh()
         read, refused = self._read(files)
         said = self.responder.answer(
-            [self._workspace.path / image.location for _, image in read],
+            [self.workspace.path / image.location for _, image in read],
             [image.sha256 for _, image in read],
         )
         found: list[tuple[NewArrival, Answered | None]] = []
@@ -115,10 +115,10 @@ class Inbox:
         if not found:
             return []
         import_id = intake.import_of_day(
-            self._workspace, source=self._source, format=FORMAT, actor=self._context.job.actor
+            self.workspace, source=self._source, format=FORMAT, actor=self._context.job.actor
         )
         rows = arrivals.take(
-            self._workspace,
+            self.workspace,
             self._source,
             [new for new, _ in found],
             import_id=import_id,

@@ -79,11 +79,12 @@ def _watch(context: JobContext, config: WatchFolder, root: Path) -> Mapping[str,
             for start in range(0, len(ready), _AT_ONCE):
                 _take(inbox, folder, ready[start : start + _AT_ONCE])
                 output.write_new()
-                context.report(0.0, _told(workspace, source, first))
+                context.report(0.0, _told(inbox, source, first))
             if config.once and not folder.n_waiting:
                 break
             if time.monotonic() - beat_at > _BEAT_EVERY_S:
-                context.report(0.0, _told(workspace, source, first))
+                inbox.responder.refresh()  # so that the next file does not wait for it
+                context.report(0.0, _told(inbox, source, first))
                 beat_at = time.monotonic()
             # A look at a large folder takes its time: no more than half of all.
             time.sleep(max(LOOK_EVERY_S, time.monotonic() - began) if not ready else 0.02)
@@ -98,9 +99,11 @@ def _take(inbox: Inbox, folder: WatchedFolder, ready: Sequence[Arrival]) -> None
             log.warning("%s: %s", each.arrival.path, each.arrival.reason)
 
 
-def _told(workspace: Workspace, source: str, first: int) -> str:
-    done = arrivals.summarise(workspace, after=first, source=source)
-    return f"{done.n_taken:,} taken, {done.n_known:,} known, {done.n_refused:,} refused"
+def _told(inbox: Inbox, source: str, first: int) -> str:
+    done = arrivals.summarise(inbox.workspace, after=first, source=source)
+    counts = f"{done.n_taken:,} taken, {done.n_known:,} known, {done.n_refused:,} refused"
+    why = inbox.responder.why_people
+    return f"{counts}; people get all: {why}" if why else counts
 
 
 def _refuse_if_gone(root: Path, error: OSError, seconds: float) -> None:
