@@ -26,6 +26,7 @@ from core.cli import (
     training,
     triage,
     types,
+    watch,
     workspaces,
 )
 from core.cli.parser import Parser, UsageError, common_options, wrong_usage
@@ -57,6 +58,7 @@ def build_parser() -> Parser:
         triage,
         types,
         drift,
+        watch,
         jobs,
         workspaces,
     ):

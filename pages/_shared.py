@@ -126,12 +126,13 @@ def forget_view() -> None:
         "fine_tuning",
         "evaluation",
         "triage",
+        "inbox",
         "activity",
     )
     for key in list(st.session_state):
         if str(key).partition(".")[0] in (*pages, "last_change"):
             del st.session_state[key]
-    for parameter in ("selected", "look", "shown", "clustering", "model", "cell"):
+    for parameter in ("selected", "look", "shown", "clustering", "model", "cell", "dropped"):
         st.query_params.pop(parameter, None)
 
 

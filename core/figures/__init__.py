@@ -27,6 +27,7 @@ from core.figures.evaluation import (
     reliability_diagram,
     training_curves,
 )
+from core.figures.inbox import class_probabilities
 from core.figures.maps import small_map
 from core.figures.regions import (
     class_purity,
@@ -53,6 +54,7 @@ __all__ = [
     "backbone_comparison",
     "band_over_k",
     "camera_over_time",
+    "class_probabilities",
     "class_purity",
     "class_scores",
     "class_spreads",

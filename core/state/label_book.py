@@ -99,7 +99,17 @@ def find_entry(workspace: Workspace, name: str) -> Entry:
 
 def list_offered(workspace: Workspace) -> list[str]:
     """Names of the types that are not retired, in the order of their colours."""
-    return [entry.name for entry in list_entries(workspace) if not entry.is_retired]
+    place = sa.func.coalesce(classes.c.place, classes.c.id)
+    query = sa.select(classes.c.name).where(~classes.c.is_retired).order_by(place)
+    with reading(workspace) as connection:
+        return list(connection.execute(query).scalars())
+
+
+def retired_names(workspace: Workspace) -> set[str]:
+    """Names of the types that are retired, merged ones among them."""
+    with reading(workspace) as connection:
+        found = connection.execute(sa.select(classes.c.name).where(classes.c.is_retired))
+        return set(found.scalars())
 
 
 def keys_in_triage(entries: Sequence[Entry]) -> dict[str, str]:

@@ -37,6 +37,9 @@ STEPS: dict[type[JobConfig], str] = {
     configs.DescribeQueue: "core.jobs.steps.apply_triage:describe_queue",
     configs.GroupStrange: "core.jobs.steps.find_types:group_strange",
     configs.FindCandidates: "core.jobs.steps.find_types:find_candidates",
+    configs.WatchFolder: "core.jobs.steps.watch_folder:run",
+    configs.AnswerDropped: "core.jobs.steps.answer_dropped:run",
+    configs.CheckDrift: "core.jobs.steps.watch_drift:run",
     configs.CheckFiles: "core.jobs.steps.check_files:run",
     configs.ExportImages: "core.jobs.steps.export_images:run",
 }

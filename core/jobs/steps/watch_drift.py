@@ -1,6 +1,6 @@
 """Watch for drift: do images that came in since the last look still look like the calibration ones?
 
-The inbox calls `check` after each batch of arrivals; it costs a query until a window is full. The
+The inbox asks `is_due` after each batch of arrivals, and has it looked at by a job of its own. The
 reference are the calibration images of the plan at work, in the features that it decides by. An
 alarm lets automatic labelling rest. Once a person has let it go on, only what came in since is
 looked at; so it is with a new plan.
@@ -8,12 +8,16 @@ looked at; so it is with a new plan.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from core.errors import OperatorError
+from core.jobs.configs import CheckDrift
+from core.jobs.context import JobContext
+from core.jobs.steps.feature_chunks import Chunks
 from core.jobs.steps.plan_triage import novelty_scorer
 from core.jobs.steps.route_images import plan_at_work
 from core.learning.evaluation import encode_targets
@@ -62,6 +66,23 @@ class Looked:
     first: int
     last: int
     found: Comparison
+
+
+def run(context: JobContext, config: CheckDrift) -> Mapping[str, Any]:
+    """Look at the windows that have become full, as a job of its own: the inbox does not wait.
+
+    Raises:
+        OperatorError: an array cannot be read.
+    """
+    found = check(context.workspace)
+    return {"n_windows": len(found), "n_alarms": sum(each.is_alarm for each in found)}
+
+
+def is_due(workspace: Workspace) -> bool:
+    """Whether a window has become full that nobody has looked at."""
+    model = models.promoted(workspace)
+    plan = plan_at_work(workspace, model) if model else None
+    return plan is not None and len(_waiting(workspace, plan)) >= WINDOW
 
 
 def check(workspace: Workspace) -> list[Comparison]:
@@ -192,6 +213,9 @@ def load_sample(
     given = dict(zip(ids.tolist(), labels or [None] * len(ids), strict=True))
     features: dict[int, np.ndarray] = {}
     predicted: dict[int, str] = {}
+    for some, vectors in Chunks(workspace, watched.embedding.config).load():  # of the inbox
+        rows = np.flatnonzero(np.isin(some, list(given)))
+        features |= zip(some[rows].tolist(), vectors[rows], strict=True)
     for run in _like(workspace, watched.embedding):
         known = runs.load_array(workspace, run, "image_ids")
         rows = np.flatnonzero(np.isin(known, [i for i in given if i not in features]))
