@@ -15,6 +15,7 @@ PAGES = (
     "latent_space",
     "clusters_and_anomalies",
     "fine_tuning",
+    "inbox",
     "activity",
 )
 
@@ -35,6 +36,7 @@ def test_without_a_workspace_a_page_leads_to_one(page: str, open_page: OpenPage)
         ("latent_space", "no images yet"),
         ("clusters_and_anomalies", "no images yet"),
         ("fine_tuning", "no images yet"),
+        ("inbox", "Nothing has come in yet"),
         ("activity", "Nothing has been computed yet"),
     ],
 )
