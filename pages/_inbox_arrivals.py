@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.analysis.inbox import Flow, as_rows, output_of, read_flow, watchers
+from core.errors import OperatorError
 from core.jobs import queue
 from core.jobs.configs import WatchFolder
 from core.routes import PREFIX
@@ -35,9 +36,12 @@ _N_TILES, _N_ROWS = 24, 100
 
 
 def show_arrivals(workspace: Workspace) -> None:
-    """Everything of it runs again by itself while a folder is watched."""
+    """What changes runs again by itself while a folder is watched."""
     queue.look_after(workspace)
     is_watched = bool(watchers(workspace))
+    if not is_watched:
+        show_job_result(workspace, WatchFolder.kind)
+        _offer_watching(workspace)
     st.fragment(_show_live, run_every=_POLL_S if is_watched else None)(workspace, is_watched)
 
 
@@ -48,11 +52,7 @@ def _show_live(workspace: Workspace, was_watched: bool) -> None:
         st.rerun()
     for job in active:
         _show_watcher(workspace, job)
-    if not active:
-        show_job_result(workspace, WatchFolder.kind)
-        _offer_watching(workspace)
-    flow = read_flow(workspace)
-    _show_flow(flow)
+    _show_flow(read_flow(workspace))
     _show_newest(workspace)
 
 
@@ -66,15 +66,23 @@ def _show_watcher(workspace: Workspace, job: Job) -> None:
             f"{plain(job.step or 'Waiting for a worker: one folder is watched at a time')}"
         )
         _show_output(workspace, folder)
-        if st.button(
+        st.button(
             "Stop",
             icon=":material/stop_circle:",
             disabled=job.cancel_requested,
             key=f"{_KEY}.stop.{job.id}",
-        ):
-            acting("data scientist")
-            queue.cancel(workspace, job.id)
-            st.rerun()
+            on_click=_stop,
+            args=(workspace, job.id),
+        )
+
+
+def _stop(workspace: Workspace, job_id: int) -> None:
+    try:
+        require("data scientist")
+    except OperatorError as error:
+        st.toast(plain(str(error)), icon=":material/error:")
+        return
+    queue.cancel(workspace, job_id)
 
 
 def _show_output(workspace: Workspace, folder: str) -> None:
@@ -110,7 +118,7 @@ def _offer_watching(workspace: Workspace) -> None:
 
 
 def _watch(workspace: Workspace, root: Path, below: str) -> None:
-    require("data scientist")  # before anything is written
+    acting("data scientist")  # before anything is written
     folder = str(Path(root, below))
     submit(
         workspace,

@@ -146,6 +146,8 @@ class Responder:
         Args:
             sha256s: of their contents, in their order.
         """
+        if not files:
+            return []
         if self._at_work is None:
             item = NewItem(_NOT_KNOWN, "came in while no model was at work")
             nothing = Answer(None, None, None, None, OPERATOR, None, None, item)

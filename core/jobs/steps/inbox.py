@@ -95,7 +95,7 @@ class Inbox:
         self, files: Sequence[File]
     ) -> tuple[list[tuple[File, NewImage]], list[tuple[File, str]]]:
         candidates = [Candidate(path=file.path, relative=file.relative) for file in files]
-        with ThreadPoolExecutor(min(len(files), os.cpu_count() or 1) or 1) as pool:
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             taken = list(pool.map(self._taker.take, candidates))
         images = [
             (file, image, thumbnail)

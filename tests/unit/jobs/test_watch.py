@@ -22,13 +22,14 @@ import sqlalchemy as sa
 from core.__main__ import main
 from core.jobs.configs import AnswerDropped, EmbedImages, WatchFolder
 from core.jobs.context import JobContext
+from core.jobs.steps import watch_folder
 from core.jobs.steps.answering import features_of
 from core.settings import PROJECT_ROOT
 from core.state import applications, arrivals, catalog, job_rows, labels, models, uploads
 from core.state.arrivals import AUTO
 from core.state.database import reading, writing
 from core.state.job_rows import Job
-from core.state.schema import jobs, queue
+from core.state.schema import jobs, promotions, queue
 from core.state.workspace import Workspace
 from tests.line_shop import BACKBONE, build_line_shop, shoot
 from tests.samples import copy_template, do
@@ -58,6 +59,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shop(template: Path, home: Path) -> Workspace:
     """A line of one's own; its model labels by an applied plan."""
     return copy_template(template, home / "line")
+
+
+@pytest.fixture
+def without_model(shop: Workspace) -> Workspace:
+    """The same, but no model was ever promoted."""
+    with writing(shop) as connection:
+        connection.execute(promotions.delete())
+    return shop
 
 
 @pytest.fixture
@@ -191,43 +200,37 @@ def test_the_features_of_what_came_in_are_those_that_embed_computes(
     assert np.isfinite(found).all()
 
 
-def test_with_no_model_everything_is_queued(shop: Workspace, camera: Path) -> None:
-    models.roll_back(shop, actor="eve")
+def test_with_no_model_everything_is_queued(without_model: Workspace, camera: Path) -> None:
     shoot(camera, 0)
-    succeeded(once(shop, camera))
-    (done,) = arrivals.list_taken(shop)
+    succeeded(once(without_model, camera))
+    (done,) = arrivals.list_taken(without_model)
     assert (done.label, done.route) == (None, "operator")
-    assert done.image_id in queued(shop)
+    assert done.image_id in queued(without_model)
 
 
 def test_the_output_goes_on_where_it_was_and_is_no_other_folders(
-    shop: Workspace, camera: Path, tmp_path: Path
+    without_model: Workspace, camera: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "answers.jsonl"
-    models.roll_back(shop, actor="eve")
     shoot(camera, 0)
-    once(shop, camera, output)
+    once(without_model, camera, output)
     shoot(camera, 1)
-    once(shop, camera, output)
+    once(without_model, camera, output)
     lines = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
     assert [line["path"] for line in lines] == ["0000.png", "0001.png"]
     other = tmp_path / "camera-2"
     other.mkdir()
-    refused = once(shop, other, output)
+    refused = once(without_model, other, output)
     assert refused.status == "failed"
     assert "not written for this folder" in (refused.error or {})["title"]
 
 
-def test_a_second_watcher_of_a_folder_is_refused(
-    shop: Workspace, camera: Path, watch: Watch, tmp_path: Path
-) -> None:
-    first = watch(tmp_path / "a.csv")
-    wait_until(lambda: any(job.step.startswith("0 taken") for job in job_rows.list_jobs(shop)))
-    second = once(shop, camera)
+def test_a_second_watcher_of_a_folder_is_refused(shop: Workspace, camera: Path) -> None:
+    with watch_folder._alone(shop, camera):
+        second = once(shop, camera)
     assert second.status == "failed"
     assert "watched already" in (second.error or {})["title"]
-    first.send_signal(signal.SIGINT)
-    assert first.wait(timeout=60) == 0
+    assert once(shop, camera).status == "succeeded"
 
 
 def test_a_watcher_of_a_terminal_ends_with_it(shop: Workspace, camera: Path) -> None:
