@@ -32,6 +32,7 @@ _ANALYSES = {
     "evaluation": "Evaluation of a model",
     "movement": "Map before and after",
     "triage_plan": "Triage plan",
+    "model_comparison": "Comparison of two models",
 }
 
 
