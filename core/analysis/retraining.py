@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
+from core.jobs.configs import FineTune, from_json
 from core.state import applications, catalog, decisions, labels, models
 from core.state.change_log import Batch
 from core.state.model_roles import CALIBRATION, TRAIN
@@ -16,6 +18,7 @@ from core.vocabulary import RESERVED_LABELS
 
 WORTH_A_TRAINING = 0.1  # decisions, as a share of the images that the model learned from
 FEWEST = 20
+IMPORTED = "imported"  # the mode of a model that was trained elsewhere
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,38 @@ def take_over(workspace: Workspace, news: News, *, actor: str) -> Batch | None:
         return None
     return labels.set_splits(
         workspace, news.splits, actor=actor, reason=f"judged since {news.model.id} was trained"
+    )
+
+
+def retraining_config(news: News, *, backbone: str, goes_on: bool) -> FineTune:
+    """The training of a model anew: its own recipe, on the images as they are by now.
+
+    Images that were drawn a class for it are not drawn again: the splits say what is learned.
+
+    Args:
+        backbone: its own, or another.
+        goes_on: begin with the model itself, not with the backbone's weights.
+
+    Raises:
+        ValueError: it is to go on with another backbone.
+    """
+    model = news.model
+    if goes_on and backbone != model.backbone:
+        raise ValueError(f"{model.id} is no {backbone}")
+    if model.mode == IMPORTED:  # nobody knows how: as the paper did
+        asked = FineTune(backbone=backbone)
+    else:
+        asked = cast(FineTune, from_json(FineTune, dict(model.config)))
+    is_same = backbone == model.backbone
+    added = [name for name in news.new_classes if name not in asked.classes]
+    return replace(
+        asked,
+        backbone=backbone,
+        classes=(*asked.classes, *added) if asked.classes else (),
+        per_class=(),
+        start_from=model.id if goes_on else "",
+        weights=asked.weights if is_same and not goes_on else "",
+        notes=f"retrained from {model.id}",
     )
 
 

@@ -27,6 +27,7 @@ from core.figures.evaluation import (
     training_curves,
 )
 from core.figures.maps import small_map
+from core.figures.models import confusion_change, recall_by_class
 from core.figures.regions import (
     class_purity,
     class_spreads,
@@ -55,6 +56,7 @@ __all__ = [
     "class_scores",
     "class_spreads",
     "cluster_sizes",
+    "confusion_change",
     "confusion_matrix",
     "contingency_map",
     "disk_use",
@@ -63,6 +65,7 @@ __all__ = [
     "images_by_class",
     "k_distance_plot",
     "labels_by_split",
+    "recall_by_class",
     "reliability_diagram",
     "risk_coverage",
     "separability_matrix",

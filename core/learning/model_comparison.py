@@ -122,7 +122,7 @@ class ModelComparison:
         verdict: `BETTER`, `NO_DIFFERENCE` or `WORSE`, over the classes that both know.
         all: over all images of a class that either knows.
         both: over those of the classes that both know.
-        new: over those of the classes that only the new one knows.
+        new_only: over those of the classes that only the new one knows.
         classes: a row each: those of the old model in its order, then what the new one adds.
         old_confusion: what the old model took for what; rows and columns are the same for both.
         new_confusion: what the new one did.
@@ -137,7 +137,7 @@ class ModelComparison:
     verdict: str
     all: PairedMeasure
     both: PairedMeasure
-    new: PairedMeasure
+    new_only: PairedMeasure
     classes: tuple[ClassComparison, ...]
     old_confusion: Confusion
     new_confusion: Confusion
@@ -197,7 +197,7 @@ def compare(
         verdict=_verdict(both),
         all=measured(counted),
         both=both,
-        new=measured(is_new & ~is_old),
+        new_only=measured(is_new & ~is_old),
         classes=rows,
         old_confusion=_confusion(of_label[counted], np.array(old_given, object)[counted], names),
         new_confusion=_confusion(of_label[counted], np.array(new_given, object)[counted], names),

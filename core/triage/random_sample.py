@@ -2,9 +2,9 @@
 
 A plan divides what comes: what it accepts is labelled by the model, the rest by people. What people
 judge is therefore a biased sample, the hard images, and thresholds must not be read off it. But of
-the accepted part a share is drawn at random to be checked. The same share of the rest, drawn just as
-blindly, makes with it a uniform random sample of the stream: whichever way an image went, it is in
-the sample with that same probability.
+the accepted part a share is drawn at random to be checked. The same share of the rest, drawn just
+as blindly, makes with it a uniform random sample of the stream: whichever way an image went, it is
+in the sample with that same probability.
 
 The draw is a hash, not a generator: asked again tomorrow, when more has been judged, it says the
 same of each image, and nobody can draw until it suits.
