@@ -97,7 +97,7 @@ def _offer_families() -> None:
             if family != "others":
                 st.button(
                     family[0].upper() + family[1:],
-                    key=f"{_KEY}.networks.{family.replace(' ', '_').replace(chr(39), '')}",
+                    key=f"{_KEY}.networks.{family.lower().replace(' ', '_')}",
                     on_click=_choose_networks,
                     args=(names,),
                     help=", ".join(queries.backbone_titles()[name] for name in names),

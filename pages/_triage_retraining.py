@@ -43,6 +43,8 @@ def _describe(news: News) -> str:
     if news.new_classes:
         names = ", ".join(f"{plain(name)} ({n:,})" for name, n in sorted(news.new_classes.items()))
         parts.append(f"new types: {names}")
+    if news.n_calibrating:
+        parts.append(f"{news.n_calibrating:,} drawn at random to calibrate by")
     decided = counted(news.n_decided, "decision")
     return (
         f":material/model_training: **{decided} since {plain(news.model.id)} was trained.** A new "
