@@ -29,6 +29,7 @@ from core.figures.evaluation import (
 )
 from core.figures.inbox import class_probabilities
 from core.figures.maps import small_map
+from core.figures.models import confusion_change, recall_by_class
 from core.figures.regions import (
     class_purity,
     class_spreads,
@@ -59,6 +60,7 @@ __all__ = [
     "class_scores",
     "class_spreads",
     "cluster_sizes",
+    "confusion_change",
     "confusion_matrix",
     "contingency_map",
     "disk_use",
@@ -68,6 +70,7 @@ __all__ = [
     "images_by_class",
     "k_distance_plot",
     "labels_by_split",
+    "recall_by_class",
     "reliability_diagram",
     "risk_coverage",
     "separability_matrix",

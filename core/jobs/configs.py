@@ -425,6 +425,28 @@ class EvaluateModel(JobConfig):
 
 
 @dataclass(frozen=True)
+class CompareModels(JobConfig):
+    """Measure two models on the same test images, which neither has seen.
+
+    Attributes:
+        old: id in the registry: the model at work, where one is to take its place.
+        new: id of the other.
+        promote: put the new one to work at once, unless it is worse beyond chance.
+        reason: why, kept with the promotion.
+        device: `auto`, or a name that torch knows.
+    """
+
+    kind = "compare_models"
+    title = "Compare two models"
+
+    old: str
+    new: str
+    promote: bool = False
+    reason: str = ""
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
 class CompareMaps(JobConfig):
     """Draw the map before and after fine-tuning, the second aligned to the first.
 

@@ -109,6 +109,24 @@ class CheckedLabel:
 
 
 @dataclass(frozen=True)
+class DecidedImage:
+    """An image of an application that people have judged.
+
+    Attributes:
+        was_checked: to check an automatic label; else the plan had left it to people.
+        plan: of the application.
+        audit_share: of the automatic labels that its people check, in [0, 1].
+    """
+
+    image_id: int
+    sha256: str
+    split: str | None
+    was_checked: bool
+    plan: str
+    audit_share: float
+
+
+@dataclass(frozen=True)
 class Pause:
     """Whether automatic labelling rests, since when, and why."""
 
@@ -300,6 +318,45 @@ def list_checked(workspace: Workspace, *, model: str | None = None) -> list[Chec
         query = query.where(queue.c.model == model)
     with reading(workspace) as connection:
         return [CheckedLabel(**row._asdict()) for row in connection.execute(query)]
+
+
+def list_decided(workspace: Workspace) -> list[DecidedImage]:
+    """Images of standing applications that people have judged, by image.
+
+    Known images that were mixed in are none of the stream, and left out.
+    """
+    query = (
+        sa.select(
+            queue.c.image_id,
+            images.c.sha256,
+            images.c.split,
+            queue.c.kind,
+            applications.c.plan,
+            applications.c.options,
+        )
+        .join(images, images.c.id == queue.c.image_id)
+        .join(applications, applications.c.id == queue.c.application_id)
+        .where(
+            queue.c.state == "decided",
+            queue.c.kind.in_(("ambiguous", "novel", "audit")),
+            applications.c.reverted_at.is_(None),
+            images.c.label_origin == "human",
+        )
+        .order_by(queue.c.image_id, queue.c.id)
+    )
+    with reading(workspace) as connection:
+        found = {
+            row.image_id: DecidedImage(
+                image_id=row.image_id,
+                sha256=row.sha256,
+                split=row.split,
+                was_checked=row.kind == "audit",
+                plan=row.plan,
+                audit_share=float(row.options.get("audit_share", 0.0)),
+            )
+            for row in connection.execute(query)
+        }
+    return list(found.values())
 
 
 def count_unchecked(workspace: Workspace) -> int:

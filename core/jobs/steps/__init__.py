@@ -27,6 +27,7 @@ STEPS: dict[type[JobConfig], str] = {
     configs.ForecastTraining: "core.jobs.steps.forecast_training:run",
     configs.CompareBackbones: "core.jobs.steps.compare_backbones:run",
     configs.EvaluateModel: "core.jobs.steps.evaluate_model:run",
+    configs.CompareModels: "core.jobs.steps.compare_models:run",
     configs.CompareMaps: "core.jobs.steps.compare_maps:run",
     configs.ExplainImage: "core.jobs.steps.explain_image:run",
     configs.Predict: "core.jobs.steps.predict:run",
