@@ -28,6 +28,7 @@ from core.state.schema import (
     applications,
     changes,
     decisions,
+    images,
     pauses,
     queue,
 )
