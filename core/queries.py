@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import OperatorError
-from core.latent.backbones import BACKBONES
+from core.latent.backbones import BACKBONES, FAMILIES
 from core.latent.clustering_methods import METHODS as CLUSTERINGS
 from core.latent.methods import Parameter
 from core.latent.neighbors import nearest
@@ -40,6 +40,20 @@ _ANALYSES = {
 def backbone_titles() -> Mapping[str, str]:
     """Title by name of every network that can embed."""
     return {name: backbone.title for name, backbone in BACKBONES.items()}
+
+
+def backbone_families() -> Mapping[str, tuple[str, ...]]:
+    """Names of the networks by the family that people choose from."""
+    return FAMILIES
+
+
+def backbone_titles_by_family() -> Mapping[str, str]:
+    """Title by name of every network, family by family, each with the name of its family."""
+    return {
+        name: f"{BACKBONES[name].title} · {family}"
+        for family, names in FAMILIES.items()
+        for name in names
+    }
 
 
 def projection_methods() -> Mapping[str, tuple[str, str, tuple[Parameter, ...]]]:

@@ -67,6 +67,12 @@ page = st.navigation(  # before the log-in too, else a link to a page would be "
                 icon=":material/category:",
                 url_path="defect_types",
             ),
+            st.Page(
+                PAGES / "inbox.py",
+                title="Inbox",
+                icon=":material/inbox:",
+                url_path="inbox",
+            ),
         ],
         "Follow": [
             st.Page(

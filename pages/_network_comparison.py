@@ -1,5 +1,7 @@
 """The view Networks: several trained in turn under one recipe, as the paper's Table 2 does."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -88,11 +90,30 @@ def _show_comparison(job: Job) -> None:
     )
 
 
+def _offer_families() -> None:
+    """One click for all networks of a family."""
+    with st.container(horizontal=True):
+        for family, names in queries.backbone_families().items():
+            if family != "others":
+                st.button(
+                    family[0].upper() + family[1:],
+                    key=f"{_KEY}.networks.{family.lower().replace(' ', '_')}",
+                    on_click=_choose_networks,
+                    args=(names,),
+                    help=", ".join(queries.backbone_titles()[name] for name in names),
+                )
+
+
+def _choose_networks(names: Sequence[str]) -> None:
+    st.session_state[f"{_KEY}.networks.backbones"] = list(names)
+
+
 def _show_form(workspace: Workspace) -> None:
-    titles = queries.backbone_titles()
+    titles = queries.backbone_titles_by_family()
     network, images = st.columns([2, 3], gap="large")
     with network:
         st.markdown("##### 1 · Networks")
+        _offer_families()
         backbones = st.multiselect(
             "Networks",
             list(titles),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from core.analysis.model_comparisons import newest_comparison
 from core.analysis.models import (
     Fact,
     as_percent,
@@ -14,12 +15,15 @@ from core.analysis.models import (
     recipe_facts,
     validation_accuracy,
 )
+from core.errors import OperatorError
+from core.jobs import promotion
 from core.jobs.configs import ExportModel
 from core.routes import PREFIX
 from core.state import job_rows, models
 from core.state.models import MAX_NOTES, Model
 from core.state.workspace import Workspace
-from pages._shared import acting, as_size, go_to, plain, submit
+from pages._promotion import offer_promotion
+from pages._shared import acting, as_size, go_to, plain, show_error, submit
 from pages._training_run import show_curves
 
 _KEY = "fine_tuning"
@@ -84,16 +88,16 @@ def _promote(workspace: Workspace, model: Model, *, is_promoted: bool) -> None:
             reason = _reason(f"{_KEY}.rollback.reason")
             if st.button("Roll back", type="primary", key=f"{_KEY}.rollback"):
                 person = acting("data scientist")
-                models.roll_back(workspace, actor=person.name, reason=reason)
+                promotion.roll_back(workspace, actor=person.name, reason=reason)
                 st.rerun()
         return
-    with st.popover("Promote", icon=":material/rocket_launch:"):
-        st.markdown("This model is put to work: it labels and sorts what comes in.")
-        reason = _reason(f"{_KEY}.promote.reason")
-        if st.button("Promote", type="primary", key=f"{_KEY}.promote"):
-            person = acting("data scientist")
-            models.promote(workspace, model.id, actor=person.name, reason=reason)
-            st.rerun()
+    at_work = models.promoted(workspace)
+    try:
+        compared = None if at_work is None else newest_comparison(workspace, at_work, model)
+    except OperatorError as error:
+        show_error(error)
+        return
+    offer_promotion(workspace, model, at_work, compared, key=_KEY)
 
 
 def _reason(key: str) -> str:
@@ -162,7 +166,11 @@ def _show_promotions(workspace: Workspace, model: Model) -> None:
     rows = [
         {
             "when": each.at[:16].replace("T", " "),
-            "what": "promoted" if each.rolls_back is None else "promoted again by a roll-back",
+            "what": "promoted again by a roll-back"
+            if each.rolls_back is not None
+            else "promoted, overruling the comparison"
+            if each.is_overruled
+            else "promoted",
             "by": each.actor,
             "why": each.reason,
         }

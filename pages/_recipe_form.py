@@ -16,7 +16,7 @@ _KEY = "fine_tuning"
 
 def choose_network() -> tuple[str, str]:
     """The backbone, and which of its layers are trained."""
-    titles = queries.backbone_titles()
+    titles = queries.backbone_titles_by_family()
     backbone = st.selectbox(
         "Network",
         list(titles),

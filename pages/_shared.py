@@ -127,12 +127,14 @@ def forget_view() -> None:
         "evaluation",
         "triage",
         "defect_types",
+        "inbox",
         "activity",
     )
     for key in list(st.session_state):
         if str(key).partition(".")[0] in (*pages, "last_change"):
             del st.session_state[key]
-    for parameter in ("selected", "look", "shown", "clustering", "model", "cell", "type"):
+    shown = ("selected", "look", "shown", "clustering", "model", "cell", "type", "dropped")
+    for parameter in shown:
         st.query_params.pop(parameter, None)
 
 

@@ -10,6 +10,7 @@ from core.analysis.models import describe_model
 from core.analysis.plans import TriagePlan, newest_plan
 from core.errors import OperatorError
 from core.figures.triage import RulePoint
+from core.jobs import promotion
 from core.jobs.configs import TRIAGE_RULES, ApplyTriage, PlanTriage
 from core.state import applications, job_rows, models, runs
 from core.state.applications import Application
@@ -57,6 +58,7 @@ def show_automatic(workspace: Workspace) -> None:
         delta = _choose_delta() if rule == "risk" else _DELTAS[0]
         plan = newest_plan(workspace, model, rule)
         _offer_plan(workspace, model, rule, delta, plan)
+    _say_what_stands(workspace, model, plan)
     if plan is None:
         _explain(rule)
     elif rule == "risk":
@@ -124,6 +126,26 @@ def _offer_plan(
 def _is_under_way(workspace: Workspace) -> bool:
     active = job_rows.list_jobs(workspace, statuses=job_rows.ACTIVE)
     return any(job.kind in {each.kind for each in _JOBS} for job in active)
+
+
+def _say_what_stands(workspace: Workspace, model: Model, plan: TriagePlan | None) -> None:
+    """Say so where another model was promoted, and the labels in force are still the old one's."""
+    promoted = models.promoted(workspace)
+    standing = promotion.standing_application(workspace)
+    if promoted is None or standing is None or model.id != promoted.id:
+        return
+    if standing.model == promoted.id:
+        return
+    ready = (
+        "Its thresholds are calibrated: apply the plan below to let it label."
+        if plan is not None and plan.is_current
+        else "Plan with it to calibrate its thresholds, then apply the plan."
+    )
+    st.info(
+        f"**{plain(promoted.id)} is promoted, and has labelled nothing yet.** What "
+        f"{plain(standing.model)} labelled stands until you revert it. {ready}",
+        icon=":material/swap_horiz:",
+    )
 
 
 def _explain(rule: str) -> None:

@@ -2,12 +2,19 @@
 
 import streamlit as st
 
-from core.jobs.configs import CompareBackbones, ExportModel, ForecastTraining, ImportModel
-from core.state import catalog
+from core.jobs.configs import (
+    CompareBackbones,
+    CompareModels,
+    ExportModel,
+    ForecastTraining,
+    ImportModel,
+)
+from core.state import catalog, models
 from core.state.workspace import Workspace
 from pages._model_comparison import show_comparison
 from pages._models import show_models
 from pages._network_comparison import show_networks
+from pages._retraining import show_retraining
 from pages._shared import (
     current_workspace,
     next_step,
@@ -18,7 +25,7 @@ from pages._shared import (
 from pages._training_form import show_training_form
 from pages._training_run import show_trainings
 
-JOBS = (ForecastTraining, CompareBackbones, ExportModel, ImportModel)
+JOBS = (ForecastTraining, CompareBackbones, CompareModels, ExportModel, ImportModel)
 
 
 def show_training(workspace: Workspace) -> None:
@@ -33,6 +40,7 @@ VIEWS = {
     "Compare": show_comparison,
     "Networks": show_networks,
 }
+AGAIN = {"Retrain": show_retraining}
 
 workspace = current_workspace()
 page_header(
@@ -42,9 +50,10 @@ page_header(
 if not catalog.count_images(workspace):
     next_step("There are no images yet.", page="dataset.py", label="Import images")
     st.stop()
+views = {**AGAIN, **VIEWS} if models.promoted(workspace) else {**VIEWS, **AGAIN}
 view = st.segmented_control(
     "View",
-    list(VIEWS),
+    list(views),
     default="Train",
     required=True,
     label_visibility="collapsed",
@@ -55,4 +64,4 @@ with st.container():  # a place of its own, so that nothing below moves when a j
     show_jobs(workspace, [job.kind for job in JOBS])
     for job in JOBS:
         show_job_result(workspace, job.kind)
-VIEWS[view](workspace)
+views[view](workspace)

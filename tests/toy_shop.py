@@ -1,12 +1,13 @@
 """A workshop whose features the eye can see: two known classes, an unknown one, and a model."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.jobs.configs import PlanTriage
-from core.jobs.steps import apply_triage, evaluate_model, plan_triage
+from core.jobs.steps import apply_triage, compare_models, evaluate_model, plan_triage
 from core.jobs.steps.evaluate_model import _Outputs
 from core.state import catalog, runs
 from core.state.catalog import ImageFilter
@@ -54,13 +55,40 @@ def make_model(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Model:
     return classifiers.add_model(workspace, **chosen)
 
 
+def add_erring_model(
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    wrong: Sequence[int] = (),
+    **more: object,
+) -> Model:
+    """A second model: like the first, but that it takes some images of dirt for drops or back.
+
+    Args:
+        wrong: ids of those images.
+        more: as `classifiers.add_model`.
+    """
+    new = classifiers.add_model(workspace, **more)  # type: ignore[arg-type]
+    embedding = runs.list_runs(workspace, "embedding")[0]
+    features = runs.load_array(workspace, embedding, "vectors")
+    right = 2.0 * features[:, :2].astype(np.float64)
+    is_wrong = np.isin(runs.load_array(workspace, embedding, "image_ids"), wrong)
+    erring = np.where(is_wrong[:, None], right[:, ::-1], right)
+
+    def outputs(workspace: Workspace, model: Model, embedding: object) -> _Outputs:
+        return _Outputs(features, erring if model.id == new.id else right)
+
+    monkeypatch.setattr(evaluate_model, "_outputs", outputs)
+    return new
+
+
 def stand_in(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the shop's features stand for those of its model, whose weights nobody can load."""
     embedding = runs.list_runs(workspace, "embedding")[0]
     features = runs.load_array(workspace, embedding, "vectors")
     outputs = _Outputs(features, 2.0 * features[:, :2].astype(np.float64))
     monkeypatch.setattr(evaluate_model, "_outputs", lambda *_: outputs)
-    for step in (plan_triage, apply_triage):
+    for step in (plan_triage, apply_triage, compare_models):
         monkeypatch.setattr(step, "embedding_by_model", lambda *_, **__: embedding)
 
 

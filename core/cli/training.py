@@ -1,8 +1,7 @@
-"""Classifiers: `finetune` trains one, `model` looks after those that there are."""
+"""Classifiers: `finetune` trains one."""
 
 from __future__ import annotations
 
-import argparse
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 from core.cli.choosing import add_device
 from core.cli.parser import (
     Commands,
-    Handler,
     Parser,
     a_path,
     add_command,
     whole_number,
     wrong_usage,
 )
-from core.cli.session import Answer, Session, table
+from core.cli.session import Answer, Session
 from core.errors import OperatorError
-from core.jobs.configs import ExportModel, FineTune, ForecastTraining, ImportModel
+from core.jobs.configs import FineTune, ForecastTraining
 from core.latent.backbones import BACKBONES
 from core.learning.recipe import AUGMENTATIONS, CLASS_WEIGHTS, MODES, PAPER, SCHEDULES, Recipe
 
@@ -49,7 +47,6 @@ def add_commands(commands: Commands) -> None:
         action="store_true",
         help="only measure a few steps and say how long all of it would take",
     )
-    _add_model_commands(commands)
 
 
 def add_recipe(parser: Parser, *, with_backbone: bool = True) -> None:
@@ -195,7 +192,7 @@ def fine_tune(session: Session, asked: Namespace) -> Answer:
         return _forecast(session.do(workspace, ForecastTraining(**values)))
     result = session.do(workspace, FineTune(**values, notes=asked.notes))
     right = (
-        f"{_share(result['val_accuracy'])} of {result['n_validation']:,} validation images right"
+        f"{as_share(result['val_accuracy'])} of {result['n_validation']:,} validation images right"
     )
     text = [
         f"{result['model']}: {right}, after epoch {result['best_epoch']} of {result['epochs']}; "
@@ -257,198 +254,8 @@ def _newest_anomalies(workspace: Workspace) -> str:
     return found[0].id
 
 
-def _add_model_commands(commands: Commands) -> None:
-    group = add_command(commands, "model", None, summary="look after the models that were trained")
-    verbs = group.add_subparsers(metavar="VERB", required=True)
-    handlers: Mapping[str, tuple[Handler, str]] = {
-        "list": (list_models, "list the models, newest first"),
-        "show": (show_model, "all that is known of one model"),
-        "promote": (promote_model, "put a model to work"),
-        "rollback": (roll_back, "put the model to work again that was before"),
-        "note": (note_model, "write down what to remember of a model"),
-        "delete": (delete_model, "delete a model's files; never the promoted one's"),
-        "export": (export_model, "write a model out, checked against torch"),
-        "import": (import_model, "take in a classifier that was trained elsewhere"),
-        "compare": (compare_models, "two models line by line"),
-    }
-    parsers = {
-        verb: add_command(verbs, verb, run, summary=summary)
-        for verb, (run, summary) in handlers.items()
-    }
-    for verb in ("show", "promote", "note", "delete", "export"):
-        parsers[verb].add_argument("model", metavar="MODEL", help="id, number, newest or promoted")
-    parsers["compare"].add_argument("models", metavar="MODEL", nargs=2)
-    parsers["list"].add_argument(
-        "--deleted", action="store_true", help="those too that were deleted"
-    )
-    for verb in ("promote", "rollback"):
-        parsers[verb].add_argument("--reason", default="", metavar="TEXT", help="why")
-    parsers["note"].add_argument("text", metavar="TEXT")
-    parsers["export"].add_argument(
-        "--format", choices=("onnx",), default="onnx", help="default: onnx"
-    )
-    parsers["export"].add_argument(
-        "--to",
-        type=a_path,
-        metavar="FILE",
-        help="where to (default: the workspace's folder exports)",
-    )
-    _add_import(parsers["import"])
-
-
-def _add_import(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", metavar="FILE", type=a_path, help="its state dict, head included")
-    parser.add_argument("--backbone", choices=BACKBONES, required=True)
-    parser.add_argument(
-        "--classes",
-        type=names,
-        required=True,
-        metavar="NAME,…",
-        help="of its head, in the order of its rows",
-    )
-    parser.add_argument("--notes", default="", metavar="TEXT", help="what to remember of it")
-
-
-def list_models(session: Session, asked: Namespace) -> Answer:
-    """Models, newest first."""
-    from core.analysis.models import mode_title
-    from core.state import models
-
-    workspace = session.open()
-    found = models.list_models(workspace, with_deleted=asked.deleted)
-    promoted = models.promoted(workspace)
-    rows = [
-        (
-            model.id,
-            "promoted" if promoted and model.id == promoted.id else "",
-            mode_title(model.mode),
-            _percent(model),
-            model.created_at[:19],
-            model.actor,
-            model.start_from,
-            "deleted" if model.deleted_at else model.notes.partition("\n")[0][:40],
-        )
-        for model in found
-    ]
-    heading = ("model", "", "trained", "accuracy", "made (UTC)", "by", "from", "notes")
-    text = table([heading, *rows]) if rows else "No models yet."
-    data = {
-        "models": [asdict(model) for model in found],
-        "promoted": promoted.id if promoted else None,
-    }
-    return Answer(data, text)
-
-
-def show_model(session: Session, asked: Namespace) -> Answer:
-    """One model with its lineage and promotions."""
-    from core.analysis.models import lineage, origin, outcome, recipe_facts
-    from core.state import models
-
-    workspace = session.open()
-    model = models.get_model(workspace, asked.model)
-    ancestors = [each.id for each in lineage(workspace, model)[:-1]]
-    promoted = models.promoted(workspace)
-    promotions = [
-        asdict(each) for each in models.list_promotions(workspace) if each.model_id == model.id
-    ]
-    is_promoted = promoted is not None and promoted.id == model.id
-    data = {
-        **asdict(model),
-        "is_promoted": is_promoted,
-        "lineage": ancestors,
-        "descendants": [each.id for each in models.descendants(workspace, model.id)],
-        "promotions": promotions,
-        "weights_path": str(models.weights_path(workspace, model.id)),
-    }
-    facts = [*outcome(model), *recipe_facts(model), *origin(model)]
-    lines = [
-        f"{model.id}{', promoted' if is_promoted else ''}: {', '.join(model.classes)}",
-        table(
-            [("made", f"{model.created_at[:19]} by {model.actor}")]
-            + ([("descends from", " → ".join(ancestors))] if ancestors else [])
-            + [(fact.what, fact.value) for fact in facts]
-        ),
-        model.notes,
-    ]
-    return Answer(data, "\n".join(filter(None, lines)))
-
-
-def promote_model(session: Session, asked: Namespace) -> Answer:
-    """Put a model to work."""
-    from core.state import models
-
-    workspace = session.open()
-    model = models.get_model(workspace, asked.model)
-    done = models.promote(workspace, model.id, actor=session.actor, reason=asked.reason)
-    return Answer(asdict(done), f"{model.id} is promoted.")
-
-
-def roll_back(session: Session, asked: Namespace) -> Answer:
-    """Go back to the model before."""
-    from core.state import models
-
-    done = models.roll_back(session.open(), actor=session.actor, reason=asked.reason)
-    return Answer(asdict(done), f"{done.model_id} is promoted again.")
-
-
-def note_model(session: Session, asked: Namespace) -> Answer:
-    """Write notes; they take the place of what was there."""
-    from core.state import models
-
-    model = models.set_notes(session.open(), asked.model, asked.text)
-    return Answer({"model": model.id, "notes": model.notes}, f"Noted of {model.id}.")
-
-
-def delete_model(session: Session, asked: Namespace) -> Answer:
-    """Delete a model."""
-    from core.state import models
-
-    model = models.delete_model(session.open(), asked.model, actor=session.actor)
-    return Answer({"deleted": model.id}, f"{model.id} is deleted.")
-
-
-def export_model(session: Session, asked: Namespace) -> Answer:
-    """Write a model out."""
-    from core.state import models
-
-    workspace = session.open()
-    model = models.get_model(workspace, asked.model)
-    target = str(asked.to) if asked.to else ""
-    result = session.do(workspace, ExportModel(model.id, target=target))
-    written = result.get("file") or workspace.folder("exports") / result["archive"]
-    return Answer(result, f"{model.id} is written to {written}.")
-
-
-def import_model(session: Session, asked: Namespace) -> Answer:
-    """Take a model in."""
-    config = ImportModel(str(asked.path), asked.backbone, asked.classes, notes=asked.notes)
-    result = session.do(session.open(), config)
-    return Answer(result, f"{result['model']} is in the registry: {', '.join(asked.classes)}.")
-
-
-def compare_models(session: Session, asked: Namespace) -> Answer:
-    """Two models line by line."""
-    from core.analysis import models as reading
-    from core.state import models
-
-    workspace = session.open()
-    first, second = (models.get_model(workspace, name) for name in asked.models)
-    lines = reading.compare_models(first, second)
-    rows = [("" if line.is_same else "≠", line.what, line.first, line.second) for line in lines]
-    data = {
-        "models": [first.id, second.id],
-        "val_accuracy": [each.result.get("val_accuracy") for each in (first, second)],
-        "lines": [{**asdict(line), "is_same": line.is_same} for line in lines],
-    }
-    return Answer(data, table([("", "", first.id, second.id), *rows]))
-
-
-def _percent(model: Model) -> str:
-    n = model.result.get("n_validation")
-    return f"{_share(model.result['val_accuracy'])} of {n:,}" if n else ""
-
-
-def _share(value: float | None) -> str:
+def as_share(value: float | None) -> str:
+    """A share in per cent."""
     return "nothing" if value is None else f"{value:.1%}"
 
 

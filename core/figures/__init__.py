@@ -18,6 +18,7 @@ from core.figures.dataset import (
     labels_by_split,
 )
 from core.figures.distances import PAPER_TABLE_1, silhouettes_by_metric
+from core.figures.drift import camera_over_time, drift_over_time, shares_over_time
 from core.figures.evaluation import (
     ComparedBackbone,
     backbone_comparison,
@@ -26,7 +27,9 @@ from core.figures.evaluation import (
     reliability_diagram,
     training_curves,
 )
+from core.figures.inbox import class_probabilities
 from core.figures.maps import small_map
+from core.figures.models import confusion_change, recall_by_class
 from core.figures.regions import (
     class_purity,
     class_spreads,
@@ -51,21 +54,27 @@ __all__ = [
     "audit_over_time",
     "backbone_comparison",
     "band_over_k",
+    "camera_over_time",
+    "class_probabilities",
     "class_purity",
     "class_scores",
     "class_spreads",
     "cluster_sizes",
+    "confusion_change",
     "confusion_matrix",
     "contingency_map",
     "disk_use",
+    "drift_over_time",
     "histogram",
     "image_sizes",
     "images_by_class",
     "k_distance_plot",
     "labels_by_split",
+    "recall_by_class",
     "reliability_diagram",
     "risk_coverage",
     "separability_matrix",
+    "shares_over_time",
     "silhouettes_by_metric",
     "small_map",
     "split_distances",

@@ -11,6 +11,7 @@ from core.learning.recipe import Recipe
 
 TRIAGE_RULES = ("risk", "cluster")
 TRIAGE_IMAGES = ("unlabelled", "test")
+OUTPUT_SUFFIXES = (".csv", ".jsonl")
 
 Parameters = tuple[tuple[str, float | int | str], ...]  # of a method: (name, value)
 
@@ -424,6 +425,28 @@ class EvaluateModel(JobConfig):
 
 
 @dataclass(frozen=True)
+class CompareModels(JobConfig):
+    """Measure two models on the same test images, which neither has seen.
+
+    Attributes:
+        old: id in the registry: the model at work, where one is to take its place.
+        new: id of the other.
+        promote: put the new one to work at once, unless it is worse beyond chance.
+        reason: why, kept with the promotion.
+        device: `auto`, or a name that torch knows.
+    """
+
+    kind = "compare_models"
+    title = "Compare two models"
+
+    old: str
+    new: str
+    promote: bool = False
+    reason: str = ""
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
 class CompareMaps(JobConfig):
     """Draw the map before and after fine-tuning, the second aligned to the first.
 
@@ -517,6 +540,15 @@ class ImportModel(JobConfig):
     backbone: str
     classes: tuple[str, ...]
     notes: str = ""
+
+
+@dataclass(frozen=True)
+class CheckDrift(JobConfig):
+    """Compare the images that came in since the last look with the calibration images."""
+
+    kind = "check_drift"
+    title = "Look for drift"
+    lane = "interactive"
 
 
 @dataclass(frozen=True)
@@ -651,6 +683,62 @@ class DescribeQueue(JobConfig):
     lane = "interactive"
 
     model: str
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class WatchFolder(JobConfig):
+    """Take the images of a camera's folder in as they come, and answer each.
+
+    Attributes:
+        folder: an absolute path; its subfolders count.
+        output: a file that ends in `.csv` or `.jsonl`, which gets a line for each image that was
+            taken; empty for none.
+        once: end when every file that is there is settled.
+        grace_s: seconds without a change after which a file that cannot be read is refused.
+        device: `auto`, or a name that torch knows.
+        within: as `ImportImages`.
+        process: number of the process that it ends with, such as a terminal's; 0 for a watcher
+            that a worker takes up again when it was killed.
+
+    Raises:
+        ValueError: `output` has another ending, or `grace_s` is negative.
+    """
+
+    kind = "watch"
+    title = "Watch a folder"
+    lane = "watch"
+
+    folder: str
+    output: str = ""
+    once: bool = False
+    grace_s: float = 5.0
+    device: str = "auto"
+    within: str = ""
+    process: int = 0
+
+    def __post_init__(self) -> None:
+        if self.output and not self.output.lower().endswith(OUTPUT_SUFFIXES):
+            known = " or ".join(OUTPUT_SUFFIXES)
+            raise ValueError(f"output must end in {known}, got {self.output!r}")
+        if not self.grace_s >= 0:
+            raise ValueError(f"grace_s must be at least 0, got {self.grace_s}")
+
+
+@dataclass(frozen=True)
+class AnswerDropped(JobConfig):
+    """Take image files in that a person has dropped, and say what the model makes of each.
+
+    Attributes:
+        files: (path of the upload, name that it had).
+        device: `auto`, or a name that torch knows.
+    """
+
+    kind = "answer_dropped"
+    title = "Answer dropped images"
+    lane = "interactive"
+
+    files: tuple[tuple[str, str], ...]
     device: str = "auto"
 
 

@@ -31,7 +31,7 @@ from core.state.files import replace_file
 from core.state.job_rows import Job
 from core.state.workspace import Workspace, list_workspaces, open_workspace
 
-LANES = ("interactive", "batch")
+LANES = ("interactive", "batch", "watch")  # a watcher has no end: it would block another
 _HEARTBEAT_S = 2.0
 _GRACE_S = 10.0  # between a person's wish to cancel and the end of a process that does not heed it
 _POLL_S = 0.2

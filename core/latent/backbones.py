@@ -85,6 +85,14 @@ class Preprocessing:
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+# How people tell the networks apart when they choose; every one of the registry is in one group.
+FAMILIES = {
+    "the paper's": ("resnet50", "mobilenet_v2", "vgg16", "resnet34"),
+    "modern CNNs": ("convnext_tiny", "efficientnet_b0"),
+    "vision transformers": ("vit_b_16", "swin_t"),
+    "others": ("resnet18", "fasterrcnn_resnet50_fpn"),
+}
+
 # IMAGENET1K_V1 for every classifier: the weights of the paper's recipe, and the better frozen
 # features. The V2 weights of ResNet-50 and MobileNet-V2 were trained with label smoothing and
 # mixup, which raise ImageNet accuracy and make the penultimate features transfer worse (Kornblith

@@ -125,9 +125,9 @@ def compare_sets(
     in_second = np.arange(len(rows)) >= len(used_first)
     dealt = rng.permuted(np.tile(in_second, (N_PERMUTATIONS, 1)), axis=1)
     splits = np.concatenate([in_second[None], dealt])  # row 0 is as picked
-    mmd_squared = _mmd_squared(points, splits)
+    discrepancy = mmd_squared(gaussian_kernel(points), splits)
     predictions = held_out_predictor(reduced, seed=seed) @ splits.T.astype(np.float64)
-    auc = _aucs(predictions, splits)
+    auc = aucs(predictions, splits)
     separation = _separation(predictions[:, 0], in_second)
     clouds = _cloud_separations(reduced, in_second, rng)
     return TwoSampleTest(
@@ -135,8 +135,8 @@ def compare_sets(
         n_second=len(second),
         n_first_used=len(used_first),
         n_second_used=len(used_second),
-        mmd_squared=float(mmd_squared[0]),
-        mmd_p=_p_value(mmd_squared[0], mmd_squared[1:]),
+        mmd_squared=float(discrepancy[0]),
+        mmd_p=_p_value(discrepancy[0], discrepancy[1:]),
         auc=float(auc[0]),
         auc_p=_p_value(auc[0], auc[1:]),
         separation=separation,
@@ -174,6 +174,63 @@ def held_out_predictor(points: np.ndarray, *, seed: int) -> np.ndarray:
         gram = fitted.T @ fitted + penalty * np.sqrt(len(kept)) * np.eye(points.shape[1])
         matrix[np.ix_(held_out, kept)] = asked @ np.linalg.solve(gram, fitted.T)
     return matrix
+
+
+def gaussian_kernel(points: np.ndarray) -> np.ndarray:
+    """How alike every two points are, by their angle; as wide as their median distance.
+
+    Args:
+        points: float array (n_points, n_features).
+
+    Returns:
+        float64 (n_points, n_points), in [0, 1]; 0 of a point with itself, for `mmd_squared`.
+    """
+    # Rows of length 1, so that the kernel sees angles, as cosine distance does.
+    units = unit_rows(points.astype(np.float64))
+    squared = 2 * (1 - units @ units.T).clip(0)
+    typical = np.median(squared[np.triu_indices(len(units), 1)])
+    kernel = np.exp(-squared / (typical if typical > 1e-12 else 1.0))
+    np.fill_diagonal(kernel, 0.0)  # the unbiased estimate leaves out each point with itself
+    return kernel
+
+
+def mmd_squared(kernel: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    """Unbiased squared maximum mean discrepancy of each split of some points.
+
+    Args:
+        kernel: float64 (n_points, n_points), of `gaussian_kernel`.
+        splits: bool array (n_splits, n_points), who belongs to the second set; each set has at
+            least two points.
+
+    Returns:
+        float64 (n_splits,), in about [0, 2], higher = more different.
+    """
+    second = splits.astype(np.float64)
+    n = splits.sum(axis=1)
+    m = splits.shape[1] - n
+    towards_second = second @ kernel
+    within_second = (towards_second * second).sum(axis=1)
+    across = towards_second.sum(axis=1) - within_second
+    within_first = kernel.sum() - within_second - 2 * across
+    return within_first / (m * (m - 1)) + within_second / (n * (n - 1)) - 2 * across / (m * n)
+
+
+def aucs(predictions: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    """How well predictions tell the second set of each split from the first.
+
+    Args:
+        predictions: float array (n_points, n_splits), one column a split.
+        splits: bool array (n_splits, n_points), who belongs to the second set.
+
+    Returns:
+        float64 (n_splits,), in [0, 1]; 0.5 = cannot tell.
+    """
+    from scipy.stats import rankdata
+
+    ranks = rankdata(predictions.T.round(9), axis=1)  # rounding error is no ranking
+    n = splits.sum(axis=1)
+    m = splits.shape[1] - n
+    return ((ranks * splits).sum(axis=1) - n * (n + 1) / 2) / (n * m)
 
 
 def _check_sets(n_images: int, first: np.ndarray, second: np.ndarray) -> None:
@@ -225,34 +282,6 @@ def _cloud_separations(
         predictions = held_out_predictor(cloud, seed=number) @ beyond.astype(np.float64)
         separations[number] = _separation(predictions, beyond)
     return separations
-
-
-def _mmd_squared(points: np.ndarray, splits: np.ndarray) -> np.ndarray:
-    """Unbiased squared discrepancy of each split of the points, float64 (n_splits,)."""
-    # Rows of length 1, so that the kernel sees angles, as cosine distance does.
-    units = unit_rows(points.astype(np.float64))
-    squared = 2 * (1 - units @ units.T).clip(0)
-    typical = np.median(squared[np.triu_indices(len(units), 1)])
-    kernel = np.exp(-squared / (typical if typical > 1e-12 else 1.0))
-    np.fill_diagonal(kernel, 0.0)  # the unbiased estimate leaves out each point with itself
-    second = splits.astype(np.float64)
-    n = splits.sum(axis=1)
-    m = splits.shape[1] - n
-    towards_second = second @ kernel
-    within_second = (towards_second * second).sum(axis=1)
-    across = towards_second.sum(axis=1) - within_second
-    within_first = kernel.sum() - within_second - 2 * across
-    return within_first / (m * (m - 1)) + within_second / (n * (n - 1)) - 2 * across / (m * n)
-
-
-def _aucs(predictions: np.ndarray, splits: np.ndarray) -> np.ndarray:
-    """AUC of each column of predictions for the split of the same number, float64 (n_splits,)."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(predictions.T.round(9), axis=1)  # rounding error is no ranking
-    n = splits.sum(axis=1)
-    m = splits.shape[1] - n
-    return ((ranks * splits).sum(axis=1) - n * (n + 1) / 2) / (n * m)
 
 
 def _p_value(observed: float, permuted: np.ndarray) -> float:

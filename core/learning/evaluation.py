@@ -132,7 +132,7 @@ def evaluate(
         accuracy=estimate_share(
             int(known.trace()), n_known, why="No image has a label that is a class of the model."
         ),
-        balanced_accuracy=_mean([score.recall for score in scores]),
+        balanced_accuracy=mean_share([score.recall for score in scores]),
         classes=scores,
         confusion=confusion,
         n_images=len(labels),
@@ -230,7 +230,7 @@ def _f1(n_both: int, n_either: int) -> Estimate:
     return Estimate(value, low, high, n_either)
 
 
-def _mean(shares: Sequence[Estimate]) -> Estimate:
+def mean_share(shares: Sequence[Estimate]) -> Estimate:
     """The mean of those shares of different images that are defined, with its 95 % interval.
 
     The distances to the ends of the Wilson intervals add up like standard deviations, each side for

@@ -12,19 +12,26 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.errors import OperatorError
-from core.state.catalog import add_classes
-from core.state.change_log import (
-    NewLabel,
-    append_labels,
-    close_batch,
-    lock_images,
-    open_batch,
-    restore_batch,
+from core.state.application_batches import (
+    growing_batch,
+    restore_batches,
+    standing_batches,
+    wanted,
+    withdraw_checks,
 )
+from core.state.change_log import NewLabel, append_labels, close_batch, open_batch
 from core.state.clock import now
-from core.state.database import is_one_of, reading, writing
-from core.state.queue_rows import NewItem, add_items, describe_items, is_open
-from core.state.schema import applications, batches, changes, decisions, images, pauses, queue
+from core.state.database import reading, writing
+from core.state.queue_rows import NewItem, add_items
+from core.state.schema import (
+    application_batches,
+    applications,
+    changes,
+    decisions,
+    images,
+    pauses,
+    queue,
+)
 from core.state.triage_queue import IS_PENDING, is_standing
 from core.state.workspace import Workspace
 
@@ -103,6 +110,24 @@ class CheckedLabel:
 
 
 @dataclass(frozen=True)
+class DecidedImage:
+    """An image of an application that people have judged.
+
+    Attributes:
+        was_checked: to check an automatic label; else the plan had left it to people.
+        plan: of the application.
+        audit_share: of the automatic labels that its people check, in [0, 1].
+    """
+
+    image_id: int
+    sha256: str
+    split: str | None
+    was_checked: bool
+    plan: str
+    audit_share: float
+
+
+@dataclass(frozen=True)
 class Pause:
     """Whether automatic labelling rests, since when, and why."""
 
@@ -125,33 +150,8 @@ def apply(workspace: Workspace, asked: NewApplication, *, actor: str) -> Applica
     with writing(workspace) as connection:
         _refuse_if_paused(connection)
         _refuse_if_standing(connection, asked.plan)
-        ids = [each.image_id for each in asked.labels] + [each.image_id for each in asked.items]
-        chosen = lock_images(connection, ids)
-        without = set(
-            connection.execute(
-                sa.select(images.c.id).where(chosen, images.c.label_origin.is_(None))
-            ).scalars()
-        )
-        waiting = set(
-            connection.execute(
-                sa.select(queue.c.image_id).where(
-                    is_open(), is_one_of(connection, queue.c.image_id, ids)
-                )
-            ).scalars()
-        )
-        labels = [each for each in asked.labels if each.image_id in without - waiting]
-        given = {each.image_id for each in labels}
-        describe_items(connection, [each for each in asked.items if each.image_id in waiting])
-        items = [each for each in asked.items if _still_wanted(each, without, waiting, given)]
-        add_classes(connection, sorted({each.label for each in labels if each.label}))
-        detail = {
-            "plan": asked.plan,
-            "model": asked.model,
-            "rule": asked.rule,
-            "max_error": asked.max_error,
-            "delta": asked.delta,
-        }
-        batch_id = open_batch(connection, action="auto_label", actor=actor, detail=detail)
+        labels, items = wanted(connection, asked.labels, asked.items)
+        batch_id = open_batch(connection, action="auto_label", actor=actor, detail=_detail(asked))
         append_labels(connection, batch_id, labels, origin="automatic")
         close_batch(connection, batch_id)
         row = {
@@ -174,6 +174,63 @@ def apply(workspace: Workspace, asked: NewApplication, *, actor: str) -> Applica
         return _get(connection, application_id)
 
 
+def may_extend(connection: sa.Connection, application_id: int) -> bool:
+    """Whether an application may label further images now; it is held until the transaction ends.
+
+    It may not once it was reverted, nor while automatic labelling is paused.
+    """
+    reverted_at = connection.execute(
+        sa.select(applications.c.reverted_at)
+        .where(applications.c.id == application_id)
+        .with_for_update()
+    ).scalar_one()
+    newest = _newest_pause(connection)
+    return reverted_at is None and not (newest is not None and newest.paused)
+
+
+def extend(
+    connection: sa.Connection,
+    application_id: int,
+    labels: Sequence[NewLabel],
+    items: Sequence[NewItem],
+    *,
+    actor: str,
+) -> None:
+    """Label and queue, by an application that stands, what has come in since, in the caller's
+    transaction.
+
+    What comes in within an hour is one batch, so that the log of changes stays readable. Images
+    that have a label keep it, and those that wait in the queue stay there, as in `apply`.
+
+    Raises:
+        OperatorError: the application is reverted, or automatic labelling is paused.
+    """
+    if labels and not may_extend(connection, application_id):
+        raise OperatorError(f"Application {application_id} may label nothing now.")
+    labels, items = wanted(connection, labels, items)
+    if labels:
+        batch_id = growing_batch(
+            connection,
+            application_id,
+            detail=_detail(_get(connection, application_id)) | {"application": application_id},
+            actor=actor,
+        )
+        append_labels(connection, batch_id, labels, origin="automatic")
+        close_batch(connection, batch_id)
+    add_items(
+        connection, [replace(each, application_id=application_id) for each in items], actor=actor
+    )
+    connection.execute(
+        applications.update()
+        .where(applications.c.id == application_id)
+        .values(
+            n_labelled=applications.c.n_labelled + len(labels),
+            n_queued=applications.c.n_queued + len(items),
+            n_audited=applications.c.n_audited + sum(each.kind == "audit" for each in items),
+        )
+    )
+
+
 def revert(workspace: Workspace, application_id: int, *, actor: str) -> Reverted:
     """Take a model's labels back, where no person has decided since, and what was to check them.
 
@@ -183,11 +240,7 @@ def revert(workspace: Workspace, application_id: int, *, actor: str) -> Reverted
         OperatorError: there is no such application, or it is reverted already.
     """
     with writing(workspace) as connection:
-        connection.execute(
-            sa.select(applications.c.id)
-            .where(applications.c.id == application_id)
-            .with_for_update()
-        )
+        _hold(connection, application_id)
         done = _get(connection, application_id)
         if done.reverted_at:
             raise OperatorError(f"Application {application_id} has been reverted already.")
@@ -195,7 +248,8 @@ def revert(workspace: Workspace, application_id: int, *, actor: str) -> Reverted
 
 
 def revert_batch(workspace: Workspace, batch_id: int, *, actor: str) -> Reverted:
-    """Revert the application that a batch of labels belongs to.
+    """Revert the application that began with a batch of labels; or, of one that came in later,
+    this batch alone: the application stands on.
 
     Raises:
         OperatorError: the batch belongs to none, or it is reverted already.
@@ -204,9 +258,23 @@ def revert_batch(workspace: Workspace, batch_id: int, *, actor: str) -> Reverted
         found = connection.execute(
             sa.select(applications.c.id).where(applications.c.batch_id == batch_id)
         ).scalar()
-    if found is None:
+        extended = connection.execute(
+            sa.select(application_batches.c.application_id).where(
+                application_batches.c.batch_id == batch_id
+            )
+        ).scalar()
+    if found is not None:
+        return revert(workspace, found, actor=actor)
+    if extended is None:
         raise OperatorError(f"Change {batch_id} is no batch of automatic labels.")
-    return revert(workspace, found, actor=actor)
+    with writing(workspace) as connection:
+        _hold(connection, extended)
+        if not standing_batches(connection, [batch_id]):
+            raise OperatorError("This change has been undone already.")
+        labelled = sa.select(changes.c.image_id).where(changes.c.batch_id == batch_id)
+        withdrawn = withdraw_checks(connection, extended, queue.c.image_id.in_(labelled))
+        n_restored, n_kept = restore_batches(connection, [batch_id], actor=actor)
+        return Reverted(n_restored, n_kept, withdrawn)
 
 
 def list_applications(workspace: Workspace, *, limit: int | None = None) -> list[Application]:
@@ -251,6 +319,45 @@ def list_checked(workspace: Workspace, *, model: str | None = None) -> list[Chec
         query = query.where(queue.c.model == model)
     with reading(workspace) as connection:
         return [CheckedLabel(**row._asdict()) for row in connection.execute(query)]
+
+
+def list_decided(workspace: Workspace) -> list[DecidedImage]:
+    """Images of standing applications that people have judged, by image.
+
+    Known images that were mixed in are none of the stream, and left out.
+    """
+    query = (
+        sa.select(
+            queue.c.image_id,
+            images.c.sha256,
+            images.c.split,
+            queue.c.kind,
+            applications.c.plan,
+            applications.c.options,
+        )
+        .join(images, images.c.id == queue.c.image_id)
+        .join(applications, applications.c.id == queue.c.application_id)
+        .where(
+            queue.c.state == "decided",
+            queue.c.kind.in_(("ambiguous", "novel", "audit")),
+            applications.c.reverted_at.is_(None),
+            images.c.label_origin == "human",
+        )
+        .order_by(queue.c.image_id, queue.c.id)
+    )
+    with reading(workspace) as connection:
+        found = {
+            row.image_id: DecidedImage(
+                image_id=row.image_id,
+                sha256=row.sha256,
+                split=row.split,
+                was_checked=row.kind == "audit",
+                plan=row.plan,
+                audit_share=float(row.options.get("audit_share", 0.0)),
+            )
+            for row in connection.execute(query)
+        }
+    return list(found.values())
 
 
 def count_unchecked(workspace: Workspace) -> int:
@@ -336,40 +443,34 @@ def _refuse_if_standing(connection: sa.Connection, plan: str) -> None:
         )
 
 
-def _still_wanted(item: NewItem, without: set[int], waiting: set[int], given: set[int]) -> bool:
-    if item.image_id in waiting:
-        return False
-    if item.kind == "audit":
-        return item.image_id in given
-    return item.kind == "gold" or item.image_id in without
-
-
 def _revert(connection: sa.Connection, done: Application, *, actor: str) -> Reverted:
-    lock_images(
-        connection,
-        connection.execute(
-            sa.select(changes.c.image_id).where(changes.c.batch_id == done.batch_id)
-        ).scalars(),
-    )
-    labelled = connection.execute(
-        sa.select(batches.c.n_changes).where(batches.c.id == done.batch_id)
-    ).scalar_one()
-    restored = restore_batch(connection, done.batch_id, actor=actor)
-    withdrawn = connection.execute(
-        queue.update()
-        .where(
-            queue.c.application_id == done.id,
-            queue.c.kind.in_(("audit", "gold")),
-            queue.c.state == "pending",
-        )
-        .values(state="withdrawn")
-    )
+    later = connection.execute(
+        sa.select(application_batches.c.batch_id)
+        .where(application_batches.c.application_id == done.id)
+        .order_by(application_batches.c.batch_id.desc())
+    ).scalars()
+    # The newest first, as brackets close.
+    standing = standing_batches(connection, [*later, done.batch_id])
+    n_restored, n_kept = restore_batches(connection, standing, actor=actor)
+    withdrawn = withdraw_checks(connection, done.id)
     connection.execute(
         applications.update()
         .where(applications.c.id == done.id)
         .values(reverted_at=now(), reverted_by=actor)
     )
-    return Reverted(restored.n_changes, labelled - restored.n_changes, withdrawn.rowcount)
+    return Reverted(n_restored, n_kept, withdrawn)
+
+
+def _detail(plan: NewApplication | Application) -> dict[str, Any]:
+    """What a batch of labels tells of the plan that gave them."""
+    return {name: getattr(plan, name) for name in ("plan", "model", "rule", "max_error", "delta")}
+
+
+def _hold(connection: sa.Connection, application_id: int) -> None:
+    """Two people who take it back at once follow each other."""
+    connection.execute(
+        sa.select(applications.c.id).where(applications.c.id == application_id).with_for_update()
+    )
 
 
 def _get(connection: sa.Connection, application_id: int) -> Application:

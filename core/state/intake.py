@@ -119,42 +119,71 @@ def add_images(workspace: Workspace, import_id: int, found: Sequence[NewImage]) 
     if not found:
         return 0, 0
     with writing(workspace) as connection:
-        # One import stores at a time, else two could both find a content new: each holds the first
-        # import's row. Classes come before any row of images, as in `labels.relabel`.
-        first = sa.select(imports.c.id).order_by(imports.c.id).limit(1)
-        connection.execute(first.with_for_update())
-        add_classes(connection, {image.label for image in found if image.label})
-        known = _ids_by_sha256(connection, [image.sha256 for image in found])
-        new = {image.sha256: image for image in reversed(found) if image.sha256 not in known}
-        in_order = [image for image in found if new.get(image.sha256) is image]
-        known |= _insert_images(connection, in_order, import_id)
-        _insert_facts(connection, in_order, known)
-        _insert_decisions(connection, in_order, known, import_id)
-        _insert(
-            connection,
-            sources,
-            [
-                {
-                    "image_id": known[image.sha256],
-                    "import_id": import_id,
-                    "path": image.source,
-                    "label": image.label,
-                    "fingerprint": image.fingerprint or None,
-                }
-                for image in found
-            ],
+        _, new = store_images(connection, import_id, found)
+    return len(new), len(found) - len(new)
+
+
+def store_images(
+    connection: sa.Connection, import_id: int, found: Sequence[NewImage]
+) -> tuple[Mapping[str, int], frozenset[str]]:
+    """As `add_images`, in the caller's transaction.
+
+    Returns:
+        (ids, new): ids by sha256 of all that was found, and the contents that were not there yet.
+    """
+    # One import stores at a time, else two could both find a content new: each holds the first
+    # import's row. Classes come before any row of images, as in `labels.relabel`.
+    first = sa.select(imports.c.id).order_by(imports.c.id).limit(1)
+    connection.execute(first.with_for_update())
+    add_classes(connection, {image.label for image in found if image.label})
+    known = _ids_by_sha256(connection, [image.sha256 for image in found])
+    new = {image.sha256: image for image in reversed(found) if image.sha256 not in known}
+    in_order = [image for image in found if new.get(image.sha256) is image]
+    known |= _insert_images(connection, in_order, import_id)
+    _insert_facts(connection, in_order, known)
+    _insert_decisions(connection, in_order, known, import_id)
+    _insert(
+        connection,
+        sources,
+        [
+            {
+                "image_id": known[image.sha256],
+                "import_id": import_id,
+                "path": image.source,
+                "label": image.label,
+                "fingerprint": image.fingerprint or None,
+            }
+            for image in found
+        ],
+    )
+    _add_attributes(connection, found)
+    connection.execute(
+        imports.update()
+        .where(imports.c.id == import_id)
+        .values(
+            n_imported=imports.c.n_imported + len(new),
+            n_duplicates=imports.c.n_duplicates + len(found) - len(new),
         )
-        _add_attributes(connection, found)
-        n_duplicates = len(found) - len(new)
-        connection.execute(
-            imports.update()
-            .where(imports.c.id == import_id)
-            .values(
-                n_imported=imports.c.n_imported + len(new),
-                n_duplicates=imports.c.n_duplicates + n_duplicates,
-            )
-        )
-    return len(new), n_duplicates
+    )
+    return known, frozenset(new)
+
+
+def import_of_day(workspace: Workspace, *, source: str, format: str, actor: str) -> int:
+    """The import that holds what comes in one by one from a source today; begun where none has."""
+    at = now()
+    query = (
+        sa.select(imports.c.id)
+        .where(imports.c.source == source, imports.c.format == format, imports.c.at >= at[:10])
+        .order_by(imports.c.id.desc())
+        .limit(1)
+    )
+    with reading(workspace) as connection:
+        found = connection.execute(query).scalar()
+    if found is not None:
+        return found
+    begun = begin_import(workspace, source=source, format=format, options={}, actor=actor)
+    finish_import(workspace, begun, n_known=0)  # nothing of it is ever left half done
+    return begun
 
 
 def add_rejections(

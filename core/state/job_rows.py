@@ -7,6 +7,7 @@ process names its attempt, so a process that was given up for dead cannot overwr
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +22,8 @@ ACTIVE = ("queued", "running", "interrupted")
 ENDED = ("succeeded", "failed", "cancelled")
 MAX_ATTEMPTS = 3  # a job that kills its process thrice waits for a person
 STALE_AFTER_S = 30.0  # of silence, where the process cannot be looked at
+ENDLESS = ("watch",)  # kinds that are killed sooner or later, however well they do
+PROVEN_AFTER_S = 3600.0  # one of them that ran so long has its attempts anew
 
 
 @dataclass(frozen=True)
@@ -204,9 +207,12 @@ def mark_interrupted(workspace: Workspace, is_gone: Callable[[Owner], bool | Non
         # One whose stop had been asked for is at its end: nobody wants it resumed.
         status = "cancelled" if job.cancel_requested else "interrupted"
         ended = now() if job.cancel_requested else None
+        attempts = 0 if _is_proven(job) else job.attempts
         with writing(workspace) as connection:
             connection.execute(
-                jobs.update().where(_is_ours(job)).values(status=status, finished_at=ended)
+                jobs.update()
+                .where(_is_ours(job))
+                .values(status=status, finished_at=ended, attempts=attempts)
             )
     return dead
 
@@ -242,6 +248,13 @@ def list_jobs(
 
 
 _COLUMNS = [jobs.c[name] for name in Job.__dataclass_fields__]
+
+
+def _is_proven(job: Job) -> bool:
+    if job.kind not in ENDLESS or job.started_at is None or job.heartbeat is None:
+        return False
+    began = datetime.fromisoformat(job.started_at).timestamp()
+    return job.heartbeat - began > PROVEN_AFTER_S
 
 
 def _is_ours(job: Job) -> sa.ColumnElement[bool]:

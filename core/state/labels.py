@@ -344,6 +344,22 @@ def decided_since(workspace: Workspace, at: str) -> set[int]:
         return set(connection.execute(query).scalars())
 
 
+def labels_before(workspace: Workspace, at: str) -> dict[int, str | None]:
+    """The label that each image had at a time, of those whose label was changed after it.
+
+    Args:
+        at: ISO 8601 in UTC, as the tables hold times.
+    """
+    query = (
+        sa.select(changes.c.image_id, changes.c.old)
+        .join(batches, batches.c.id == changes.c.batch_id)
+        .where(changes.c.field == "label", batches.c.at > at)
+        .order_by(changes.c.id.desc())
+    )
+    with reading(workspace) as connection:  # the earliest change comes last, and stands
+        return {row.image_id: row.old for row in connection.execute(query)}
+
+
 def _is_not_by_a_person(label: str | None) -> sa.ColumnElement[bool]:
     """Whether an image has another label, or this one from a machine."""
     is_other = images.c.label.is_distinct_from(label)

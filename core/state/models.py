@@ -20,11 +20,12 @@ from core.errors import OperatorError
 from core.state.clock import now
 from core.state.database import reading, writing
 from core.state.files import flush
-from core.state.schema import models, promotions
+from core.state.schema import models, promotions, runs
 from core.state.workspace import Workspace
 
 WEIGHTS_FILE = "weights.safetensors"
 MAX_NOTES = 2000
+FEWEST_WORDS = 3  # of a reason to overrule a comparison
 _ATTEMPTS = 20  # at a number that several processes want at once
 
 
@@ -61,7 +62,13 @@ class Model:
 
 @dataclass(frozen=True)
 class Promotion:
-    """A model was put to work; `rolls_back` names the promotion that ended with it."""
+    """A model was put to work.
+
+    Attributes:
+        rolls_back: the promotion that ended with it.
+        comparison: the run that compares it with the model from before, None where there is none.
+        is_overruled: it was put to work against what the comparison says, or without one.
+    """
 
     id: int
     model_id: str
@@ -69,6 +76,8 @@ class Promotion:
     actor: str
     reason: str
     rolls_back: int | None
+    comparison: str | None = None
+    is_overruled: bool = False
 
 
 @dataclass(frozen=True)
@@ -229,11 +238,27 @@ def list_promotions(workspace: Workspace) -> list[Promotion]:
         return _promotions(connection)
 
 
-def promote(workspace: Workspace, model_id: str, *, actor: str, reason: str = "") -> Promotion:
+def promote(
+    workspace: Workspace,
+    model_id: str,
+    *,
+    actor: str,
+    reason: str = "",
+    comparison: str | None = None,
+    overrule: bool = False,
+) -> Promotion:
     """Put a model to work.
 
+    Whether a comparison with the model at work must be there is asked where a person promotes: see
+    `core.jobs.promotion`.
+
+    Args:
+        comparison: the run that compares the two; the newest where it is not named.
+        overrule: though it is worse, or nothing has compared it; then `reason` must say why.
+
     Raises:
-        OperatorError: there is no such model, or it is at work already.
+        OperatorError: there is no such model, or it is at work already; or it is worse than the
+            model at work beyond chance, and that is not overruled, or without saying why.
     """
     model = get_model(workspace, model_id)
     with writing(workspace) as connection:
@@ -241,7 +266,28 @@ def promote(workspace: Workspace, model_id: str, *, actor: str, reason: str = ""
         standing = _standing(connection)
         if standing and standing[0].model_id == model.id:
             raise OperatorError(f"{model.id} is promoted already.")
-        return _add_promotion(connection, model.id, actor=actor, reason=reason)
+        if overrule:
+            _check_says_why(reason)
+        measured = (
+            _comparison(connection, standing[0].model_id, model.id, named=comparison)
+            if standing
+            else None
+        )
+        is_worse = measured is not None and measured.result["is_worse"]
+        if is_worse and not overrule:
+            raise OperatorError(
+                f"{model.id} is worse than {standing[0].model_id} beyond chance.",
+                "Both were measured on the same test images.",
+                "Keep the old one and train another, or overrule this and say why.",
+            )
+        return _add_promotion(
+            connection,
+            model.id,
+            actor=actor,
+            reason=reason,
+            comparison=None if measured is None else measured.id,
+            is_overruled=bool(standing) and overrule and (is_worse or measured is None),
+        )
 
 
 def roll_back(workspace: Workspace, *, actor: str, reason: str = "") -> Promotion:
@@ -336,6 +382,8 @@ def _add_promotion(
     actor: str,
     reason: str,
     rolls_back: int | None = None,
+    comparison: str | None = None,
+    is_overruled: bool = False,
 ) -> Promotion:
     row: dict[str, Any] = {
         "model_id": model_id,
@@ -343,9 +391,37 @@ def _add_promotion(
         "actor": actor,
         "reason": " ".join(reason.split())[:MAX_NOTES],
         "rolls_back": rolls_back,
+        "comparison": comparison,
+        "is_overruled": is_overruled,
     }
     added = promotions.insert().values(row).returning(promotions.c.id)
     return Promotion(id=connection.execute(added).scalar_one(), **row)
+
+
+def _comparison(
+    connection: sa.Connection, old: str, new: str, *, named: str | None
+) -> sa.Row | None:
+    """Id and result of the run that compares these two models: the one named, else the newest."""
+    query = (
+        sa.select(runs.c.id, runs.c.config, runs.c.result)
+        .where(runs.c.kind == "model_comparison")
+        .order_by(runs.c.created_at.desc(), runs.c.id)
+    )
+    if named is not None:
+        query = query.where(runs.c.id == named)
+    for row in connection.execute(query):
+        if (row.config["old"], row.config["new"]) == (old, new):
+            return row
+    return None
+
+
+def _check_says_why(reason: str) -> None:
+    if len(reason.split()) < FEWEST_WORDS:
+        raise OperatorError(
+            "Say why this is overruled.",
+            f"A reason of at least {FEWEST_WORDS} words is kept with the promotion.",
+            "Write what makes the new model the right one all the same.",
+        )
 
 
 def _check_is_there(connection: sa.Connection, model_id: str) -> None:

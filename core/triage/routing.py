@@ -73,6 +73,15 @@ class SurenessScale:
             density = np.exp(-0.5 * (scores.novelty / usual) ** 2)
         return scores.confidence * density
 
+    def share_less_far(self, novelty: np.ndarray) -> np.ndarray:
+        """Share of the reference images that are less far from all classes: float64 (n_images,).
+
+        Args:
+            novelty: float (n_images,), as in `Scores`.
+        """
+        farther = np.searchsorted(self.familiarities, -novelty.astype(np.float64), side="right")
+        return 1.0 - farther / len(self.familiarities)
+
 
 @dataclass(frozen=True)
 class CurvePoint:

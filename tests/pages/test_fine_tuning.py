@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from core.analysis.models import describe_model
 from core.jobs.configs import (
     CompareBackbones,
+    CompareModels,
     ExportModel,
     FindAnomalies,
     FineTune,
@@ -292,10 +293,19 @@ def test_a_model_is_promoted_with_a_reason_and_rolled_back(
     open_page: OpenPage, split: Workspace
 ) -> None:
     first, second = add_model(split), add_model(split)
-    for model in (first, second):
-        at = open_models(open_page, model)
-        at.text_input(key=f"{PAGE}.promote.reason").set_value("better on drops")
-        click(at, f"{PAGE}.promote")
+    at = open_models(open_page, first)
+    at.text_input(key=f"{PAGE}.promote.reason").set_value("better on drops")
+    click(at, f"{PAGE}.promote")
+    at = open_models(open_page, second)
+    assert f"{PAGE}.promote" not in keys(at)  # before anything has compared the two
+    at.text_input(key=f"{PAGE}.promote.reason").set_value("fewer epochs")
+    at = click(at, f"{PAGE}.compare_and_promote")
+    (asked,) = submitted(split, CompareModels)
+    assert asked == CompareModels(first.id, second.id, promote=True, reason="fewer epochs")
+    checked(at.text_input(key=f"{PAGE}.overrule.reason").set_value("because").run())
+    assert at.button(key=f"{PAGE}.overrule").disabled
+    checked(at.text_input(key=f"{PAGE}.overrule.reason").set_value("better on drops").run())
+    click(at, f"{PAGE}.overrule")
     done = models.list_promotions(split)
     assert [(each.model_id, each.actor, each.reason) for each in done] == [
         (second.id, "Ada", "better on drops"),
@@ -390,6 +400,15 @@ def test_networks_are_compared_under_the_recipe_that_was_chosen(
     click(at, f"{PAGE}.networks.start")
     (asked,) = submitted(split, CompareBackbones)
     assert (asked.backbones, asked.epochs, asked.mode) == (("resnet18", "swin_t"), 7, "full")
+
+
+def test_one_click_chooses_the_networks_of_a_family(open_page: OpenPage, split: Workspace) -> None:
+    at = open_page(PAGE, fine_tuning__view="Networks")
+    click(at, f"{PAGE}.networks.vision_transformers")
+    assert at.multiselect(key=f"{PAGE}.networks.backbones").value == ["vit_b_16", "swin_t"]
+    click(at, f"{PAGE}.networks.modern_cnns")
+    chosen = at.multiselect(key=f"{PAGE}.networks.backbones").value
+    assert chosen == ["convnext_tiny", "efficientnet_b0"]
 
 
 def test_without_a_network_nothing_is_compared(open_page: OpenPage, split: Workspace) -> None:

@@ -16,6 +16,7 @@ PAGES = (
     "clusters_and_anomalies",
     "fine_tuning",
     "defect_types",
+    "inbox",
     "activity",
 )
 
@@ -37,6 +38,7 @@ def test_without_a_workspace_a_page_leads_to_one(page: str, open_page: OpenPage)
         ("clusters_and_anomalies", "no images yet"),
         ("fine_tuning", "no images yet"),
         ("defect_types", "no images yet"),
+        ("inbox", "Nothing has come in yet"),
         ("activity", "Nothing has been computed yet"),
     ],
 )

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -430,7 +429,7 @@ def test_all_decisions_are_downloaded_as_a_table(
     assert (row["actor"], row["label"]) == ("Grace", "'=1+1")
 
 
-def test_a_training_is_offered_once_enough_was_decided_and_takes_the_images_in(
+def test_a_training_is_offered_once_enough_was_decided_and_leads_to_what_is_new(
     open_view: OpenView, shop: Workspace
 ) -> None:
     fresh = unlabelled(shop)[:20]
@@ -444,11 +443,9 @@ def test_a_training_is_offered_once_enough_was_decided_and_takes_the_images_in(
     assert "20 decisions since" in said
     assert "20 images more to train on; 20 where it was wrong; new types: rust (1)" in said
     at = click(at, f"{PAGE}.retrain")
-    assert set(catalog.column(shop, np.array(fresh), "split")) == {"train"}
-    assert [batch.actor for batch in labels.list_batches(shop) if batch.action == "split"] == [
-        "Ada"
-    ]
     assert "Fine-tuning" in [each.value for each in at.header]
+    assert at.segmented_control(key="fine_tuning.view").value == "Retrain"
+    assert "Since resnet18-1 was trained" in [each.value for each in at.subheader]
 
 
 # Who may do what

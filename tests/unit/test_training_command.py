@@ -175,9 +175,14 @@ def test_options_that_cannot_be_meant_are_wrong_usage(
 
 def test_a_model_is_promoted_rolled_back_noted_and_deleted(ask: Ask, line: Workspace) -> None:
     first, second = add_model(line), add_model(line, start_from="resnet18-1")
-    for model in (first, second):
-        code, said = ask("model", "promote", model.number, "--reason", "better")
-        assert (code, said["model_id"], said["actor"]) == (0, model.id, "Ada")
+    code, said = ask("model", "promote", first.number, "--reason", "the first")
+    assert (code, said["model_id"], said["actor"]) == (0, first.id, "Ada")
+    assert ask("model", "promote", second.number)[0] == 1  # they cannot be compared: no weights
+    assert models.promoted(line) == first
+    assert ask("model", "promote", second.number, "--overrule", "trust me")[0] == 1
+    code, said = ask("model", "promote", second.number, "--overrule", "nothing to compare by")
+    assert (code, said["model_id"], said["is_overruled"]) == (0, second.id, True)
+    assert (said["comparison"], said["recalibration"]) == (None, None)
     code, said = ask("model", "delete", "promoted")
     assert code == 1
     assert "promoted" in said["error"]["title"]

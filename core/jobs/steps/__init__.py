@@ -27,6 +27,7 @@ STEPS: dict[type[JobConfig], str] = {
     configs.ForecastTraining: "core.jobs.steps.forecast_training:run",
     configs.CompareBackbones: "core.jobs.steps.compare_backbones:run",
     configs.EvaluateModel: "core.jobs.steps.evaluate_model:run",
+    configs.CompareModels: "core.jobs.steps.compare_models:run",
     configs.CompareMaps: "core.jobs.steps.compare_maps:run",
     configs.ExplainImage: "core.jobs.steps.explain_image:run",
     configs.Predict: "core.jobs.steps.predict:run",
@@ -37,6 +38,9 @@ STEPS: dict[type[JobConfig], str] = {
     configs.DescribeQueue: "core.jobs.steps.apply_triage:describe_queue",
     configs.GroupStrange: "core.jobs.steps.find_types:group_strange",
     configs.FindCandidates: "core.jobs.steps.find_types:find_candidates",
+    configs.WatchFolder: "core.jobs.steps.watch_folder:run",
+    configs.AnswerDropped: "core.jobs.steps.answer_dropped:run",
+    configs.CheckDrift: "core.jobs.steps.watch_drift:run",
     configs.CheckFiles: "core.jobs.steps.check_files:run",
     configs.ExportImages: "core.jobs.steps.export_images:run",
 }

@@ -35,6 +35,7 @@ from core.state.workspace import Workspace
 from core.triage.audit import draw_audit
 from core.triage.cards import Card, Labelled, make_cards
 from core.triage.ordering import group_alike, mix_in
+from core.triage.routing import SurenessScale
 
 ORDERS = ("by_uncertainty", "by_novelty", "by_diversity")
 
@@ -121,13 +122,13 @@ def describe_queue(context: JobContext, config: DescribeQueue) -> Mapping[str, A
         np.asarray(features[rows]),
         runs.load_array(workspace, evaluation, "probabilities")[rows],
         model.classes,
-        _labelled(workspace, known, features),
+        labelled_images(workspace, known, features),
         novelty=None,
         seed=0,
     )
     new_types = suggest_new(workspace, model.classes, embedding, np.asarray(features[rows]))
     described = [
-        _suggesting(_item(image, card, model), new_type)
+        _suggesting(card_item(image, card, model), new_type)
         for image, card, new_type in zip(known[rows].tolist(), cards, new_types, strict=True)
     ]
     triage_queue.describe(workspace, _group(workspace, described, known, features, seed=0))
@@ -176,26 +177,28 @@ def _load(workspace: Workspace, plan_id: str) -> _Plan:
         predicted=predicted,
         probabilities=load("probabilities").astype(np.float64),
         sureness=load("sureness" if by_risk else "confidence"),
-        novelty=_share_less_far(load("novelty"), load("reference_familiarity"))
+        novelty=SurenessScale(
+            load("reference_confidence"), load("reference_familiarity")
+        ).share_less_far(load("novelty"))
         if by_risk
         else None,
     )
 
 
-def _refuse_stale(workspace: Workspace, model: Model, done: Run) -> None:
+def is_stale(workspace: Workspace, model: Model, done: Run) -> bool:
+    """Whether the calibration images of a plan by risk, or their labels, have changed since."""
     ids = runs.load_array(workspace, runs.get_run(workspace, done.parent_id or ""), "image_ids")
-    if plan_triage.calibration_digest(workspace, model, ids) != done.result["calibration_digest"]:
+    digest = plan_triage.calibration_digest(workspace, model, ids)
+    return bool(digest != done.result["calibration_digest"])
+
+
+def _refuse_stale(workspace: Workspace, model: Model, done: Run) -> None:
+    if is_stale(workspace, model, done):
         raise OperatorError(
             "The calibration images have changed since this plan was made.",
             "What it promises was read off other labels.",
             "Plan again.",
         )
-
-
-def _share_less_far(novelty: np.ndarray, familiarity: np.ndarray) -> np.ndarray:
-    """Share of the reference images that are less far from all classes, in [0, 1]."""
-    farther = np.searchsorted(familiarity, -novelty.astype(np.float64), side="right")
-    return 1.0 - farther / len(familiarity)
 
 
 def _labels(plan: _Plan) -> list[NewLabel]:
@@ -216,7 +219,7 @@ def _items(context: JobContext, config: ApplyTriage, plan: _Plan) -> list[NewIte
     embedding = runs.get_run(workspace, plan.run.parent_id or "")
     known = runs.load_array(workspace, embedding, "image_ids")
     features = runs.load_array(workspace, embedding, "vectors", mapped=True)
-    labelled = _labelled(workspace, known, features)
+    labelled = labelled_images(workspace, known, features)
     left = np.flatnonzero(~plan.is_auto)
     of_left = np.asarray(features[_places(known, plan.ids[left])])
     new_types = suggest_new(workspace, plan.model.classes, embedding, of_left)
@@ -252,7 +255,7 @@ def _ordinary(
     has_second = rng.random(len(left)) < config.second_share
     is_novel = _is_novel(plan, left)
     return [
-        _item(
+        card_item(
             image,
             card,
             plan.model,
@@ -267,11 +270,15 @@ def _ordinary(
 
 
 def _is_novel(plan: _Plan, rows: np.ndarray) -> np.ndarray:
-    """Whether an image waits for how far it lies from all classes, not for a doubt between them."""
     if plan.novelty is None:
         return np.zeros(len(rows), bool)
-    confidence = plan.probabilities[rows].max(axis=1)  # one of the sureness's two factors
-    return plan.sureness[rows] / confidence < confidence
+    return is_novel(plan.sureness[rows], plan.probabilities[rows])
+
+
+def is_novel(sureness: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Whether an image waits for how far it lies from all classes, not for a doubt between them."""
+    confidence = probabilities.max(axis=1)  # one of the sureness's two factors
+    return sureness / confidence < confidence
 
 
 def _draw_gold(
@@ -327,7 +334,7 @@ def _mixed_in(
         for number, order in enumerate(ORDERS)
     }
     return [
-        _item(
+        card_item(
             image,
             card,
             plan.model,
@@ -350,7 +357,8 @@ def _hide(items: list[NewItem], *, n_hidden: int, seed: int) -> list[NewItem]:
     return [replace(item, is_blind=place in hidden) for place, item in enumerate(items)]
 
 
-def _item(image: int, card: Card, model: Model, **more: Any) -> NewItem:
+def card_item(image: int, card: Card, model: Model, **more: Any) -> NewItem:
+    """The place in the queue of an image with this card; `more` are further columns."""
     columns: dict[str, Any] = {
         "reason": "",
         "suggested": card.suggested,
@@ -372,7 +380,7 @@ def _suggesting(item: NewItem, new_type: str | None) -> NewItem:
     return item if new_type is None else replace(item, suggested=new_type)
 
 
-def _labelled(workspace: Workspace, known: np.ndarray, features: np.ndarray) -> Labelled:
+def labelled_images(workspace: Workspace, known: np.ndarray, features: np.ndarray) -> Labelled:
     """Images that people have labelled, whoever trained on them."""
     rows = np.flatnonzero(labelled_by_people(workspace, known))
     return Labelled(known[rows], np.asarray(features[rows]))

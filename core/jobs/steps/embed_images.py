@@ -6,12 +6,10 @@ cancelled run loses at most 512 images, whoever starts the next one.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,7 @@ import numpy as np
 from core.errors import OperatorError
 from core.jobs.configs import EmbedImages
 from core.jobs.context import JobContext
+from core.jobs.steps.feature_chunks import Chunks
 from core.jobs.steps.recording import Report, part
 from core.jobs.steps.run_ids import embedding_id
 from core.settings import Settings, load_settings
@@ -29,7 +28,7 @@ from core.state.runs import Run
 from core.state.workspace import Workspace
 
 if TYPE_CHECKING:
-    from core.latent.embedding import EmbeddingReport
+    from core.latent.embedding import EmbeddingReport, FeatureExtractor
     from core.latent.weights import ResolvedWeights
 
 VERSION = 1  # part of every run's id: raise it when the same input gives other features
@@ -53,7 +52,7 @@ def embed(
     Raises:
         OperatorError: there are no images, none can be read, or the weights do not fit.
     """
-    from core.latent.backbones import get_backbone, load_preprocessing
+    from core.latent.backbones import get_backbone
 
     workspace = context.workspace
     report(0.0, "Looking for weights")
@@ -66,16 +65,9 @@ def embed(
     )
     images = _readable_images(workspace)
     backbone = get_backbone(weights.backbone)
-    shaping = {
-        "backbone": backbone.name,
-        "weights_sha256": weights.sha256,
-        "preprocessing": asdict(load_preprocessing(backbone)),
-        "version": VERSION,
-        # Named only where it is so, for the ids of runs from before it could be.
-        **({"average_flips": True} if config.average_flips else {}),
-    }
-    kept = _Chunks(workspace, shaping)
-    earlier = _earlier_runs(workspace, shaping)
+    shaping = shaping_of(weights, average_flips=config.average_flips)
+    kept = Chunks(workspace, shaping)
+    earlier = runs_shaped_by(workspace, shaping)
     known = _known_ids(workspace, earlier) | kept.ids()
     new = [image for image in images if image.id not in known]
     embedded_now = _embed(context, config, weights, new, kept, report)
@@ -100,8 +92,39 @@ def embed(
         },
     }
     done = _store(context, embedded, shaping, result, earlier, kept)
-    kept.clear()
+    kept.clear(runs.load_array(workspace, done, "image_ids"))
     return done, result
+
+
+def shaping_of(weights: ResolvedWeights, *, average_flips: bool) -> dict[str, Any]:
+    """All that shapes a feature, as the config of its run holds it."""
+    from core.latent.backbones import get_backbone, load_preprocessing
+
+    return {
+        "backbone": weights.backbone,
+        "weights_sha256": weights.sha256,
+        "preprocessing": asdict(load_preprocessing(get_backbone(weights.backbone))),
+        "version": VERSION,
+        # Named only where it is so, for the ids of runs from before it could be.
+        **({"average_flips": True} if average_flips else {}),
+    }
+
+
+def runs_shaped_by(workspace: Workspace, shaping: Mapping[str, Any]) -> list[Run]:
+    """The embeddings whose features were shaped alike, the newest first."""
+    return [
+        done
+        for done in runs.list_runs(workspace, "embedding")
+        if done.config == json.loads(json.dumps(shaping))
+    ]
+
+
+@lru_cache(maxsize=1)
+def warm_extractor(weights: ResolvedWeights, device: str, average_flips: bool) -> FeatureExtractor:
+    """The network of the last weights that were asked for, which stays loaded."""
+    from core.latent.embedding import load_extractor
+
+    return load_extractor(weights, device=device, average_flips=average_flips)
 
 
 def find_weights(
@@ -155,7 +178,7 @@ def _embed(
     config: EmbedImages,
     weights: ResolvedWeights,
     new: Sequence[Image],
-    kept: _Chunks,
+    kept: Chunks,
     report: Report,
 ) -> EmbeddingReport:
     from core.latent.embedding import EmbeddingReport, embed_images, load_extractor
@@ -182,14 +205,6 @@ def _readable_images(workspace: Workspace) -> list[Image]:
     return images
 
 
-def _earlier_runs(workspace: Workspace, shaping: Mapping[str, Any]) -> list[Run]:
-    return [
-        done
-        for done in runs.list_runs(workspace, "embedding")
-        if done.config == json.loads(json.dumps(shaping))
-    ]
-
-
 def _known_ids(workspace: Workspace, earlier: Sequence[Run]) -> set[int]:
     return {i for done in earlier for i in runs.load_array(workspace, done, "image_ids").tolist()}
 
@@ -200,7 +215,7 @@ def _store(
     shaping: Mapping[str, Any],
     result: Mapping[str, Any],
     earlier: Sequence[Run],
-    kept: _Chunks,
+    kept: Chunks,
 ) -> Run:
     workspace = context.workspace
     ids = np.array([image.id for image in embedded], dtype=np.int64)  # ascending
@@ -237,29 +252,3 @@ def _place(vectors: np.ndarray, ids: np.ndarray, some: np.ndarray, features: np.
     """Copy the features of `some` images to their rows; row i of `vectors` is image `ids[i]`."""
     wanted = np.isin(some, ids)
     vectors[np.searchsorted(ids, some[wanted])] = features[wanted]
-
-
-class _Chunks:
-    """Features that are not part of a run yet, on disk under what shaped them."""
-
-    def __init__(self, workspace: Workspace, shaping: Mapping[str, Any]) -> None:
-        name = hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
-        self._folder: Path = workspace.folder("embeddings", f".partial-{name}")
-
-    def add(self, ids: Sequence[int], features: np.ndarray) -> None:
-        beside = self._folder / f".{uuid.uuid4().hex}.npz"
-        np.savez(beside, image_ids=np.array(ids, dtype=np.int64), features=features)
-        beside.rename(self._folder / beside.name.lstrip("."))
-
-    def load(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        chunks = []
-        for file in sorted(self._folder.glob("[!.]*.npz")):
-            with np.load(file, allow_pickle=False) as chunk:
-                chunks.append((chunk["image_ids"], chunk["features"]))
-        return chunks
-
-    def ids(self) -> set[int]:
-        return {i for ids, _ in self.load() for i in ids.tolist()}
-
-    def clear(self) -> None:
-        shutil.rmtree(self._folder)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +16,16 @@ from core.errors import OperatorError
 from core.images.formats.tree import list_tree
 from core.jobs.configs import Predict
 from core.jobs.context import JobContext
-from core.jobs.steps.embed_images import find_weights
+from core.jobs.steps.embed_images import find_weights, warm_extractor
 from core.jobs.steps.evaluate_model import embedding_by_model
 from core.jobs.steps.look_through import check_within
 from core.jobs.steps.part_of_job import PartOfJob
 from core.jobs.steps.recording import part
-from core.jobs.steps.route_images import AUTO, OPERATOR, Routes, plan_at_work, route
+from core.jobs.steps.route_images import Router, Routes, plan_at_work
 from core.latent.backbones import get_backbone
 from core.settings import load_settings
 from core.state import catalog, model_roles, models, runs
+from core.state.arrivals import AUTO, OPERATOR
 from core.state.catalog import ImageFilter
 from core.state.knowledge import labelled_by_people
 from core.state.models import Model
@@ -33,8 +33,7 @@ from core.state.runs import Run
 from core.state.workspace import Workspace
 
 if TYPE_CHECKING:
-    from core.latent.embedding import Chunk, FeatureExtractor
-    from core.latent.weights import ResolvedWeights
+    from core.latent.embedding import Chunk
     from core.learning.prediction import Prediction
 
 
@@ -59,7 +58,7 @@ def run(context: JobContext, config: Predict) -> Mapping[str, Any]:
     chunks: list[Chunk] = []
     done = embed_images(
         files,
-        _extractor(weights, config.device, average_flips),
+        warm_extractor(weights, config.device, average_flips),
         max_pixels=load_settings().max_image_pixels,
         on_chunk=chunks.append,
         on_progress=part(context.report, 0.4, 0.95),
@@ -73,7 +72,7 @@ def run(context: JobContext, config: Predict) -> Mapping[str, Any]:
         workspace, model, features, known_ids, embedding, temperature=temperature
     )
     probabilities = np.array([each.probabilities for each in predictions])
-    routes = route(workspace, model, plan, features, probabilities)
+    routes = Router(workspace, model, plan).route(features, probabilities)
     return {
         "model": model.id,
         "plan": plan.id if plan else None,
@@ -194,10 +193,3 @@ def _files(config: Predict) -> tuple[list[Path], list[dict[str, str]]]:
             "There are no images to predict.", reason, "Name image files, or folders of them."
         )
     return files, rejected
-
-
-@lru_cache(maxsize=1)
-def _extractor(weights: ResolvedWeights, device: str, average_flips: bool) -> FeatureExtractor:
-    from core.latent.embedding import load_extractor
-
-    return load_extractor(weights, device=device, average_flips=average_flips)

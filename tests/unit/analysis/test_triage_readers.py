@@ -9,7 +9,7 @@ import pytest
 from core.analysis.audits import read_audit
 from core.analysis.people import COLUMNS, decisions_as_csv, read_people
 from core.analysis.plans import newest_plan
-from core.analysis.retraining import News, read_news
+from core.analysis.retraining import News, read_news, retraining_config, take_over
 from core.jobs.configs import ApplyTriage, PlanTriage
 from core.state import applications, catalog, decisions, labels, models, runs, triage_queue
 from core.state.applications import Application
@@ -269,8 +269,10 @@ def test_what_people_labelled_since_is_new_to_the_model(shop: Workspace) -> None
     judged(shop, fresh[3:], "rust", suggested=None)
     news = news_of(shop)
     assert news.n_decided == 4
-    assert news.added == news.without_split == tuple(fresh)
-    assert news.n_contradicted == 3  # of what was suggested
+    assert news.added == tuple(fresh)
+    assert news.splits == dict.fromkeys(fresh, "train")
+    assert news.contradicted == tuple(fresh[:3])  # of what was suggested
+    assert news.added_by_class == {"dirt": 3, "rust": 1}
     assert news.new_classes == {"rust": 1}
     assert news.n_relabelled == 0
 
@@ -280,7 +282,100 @@ def test_a_corrected_training_image_is_not_one_more(shop: Workspace) -> None:
     judged(shop, learned[:1], "drop")
     judged(shop, learned[1:], "dirt")
     news = news_of(shop)
-    assert (news.n_decided, news.added, news.n_relabelled) == (2, (), 1)
+    assert (news.n_decided, news.added) == (2, ())
+    assert news.relabelled == ((learned[0], "dirt", "drop"),)
+
+
+def test_a_label_corrected_outside_triage_counts_and_one_that_was_put_back_does_not(
+    shop: Workspace,
+) -> None:
+    first, second = ids_in(shop, "train", labels=("dirt",))[:2]
+    labels.relabel(shop, [first, second], "drop", actor="Ada")
+    labels.relabel(shop, [second], "dirt", actor="Ada")
+    assert news_of(shop).relabelled == ((first, "dirt", "drop"),)
+
+
+def judge_all(workspace: Workspace) -> tuple[set[int], set[int]]:
+    """Apply a plan that checks half of its labels, and judge all that waits; (checked, left)."""
+    shares = {"audit_share": 0.5, "gold_share": 0.0, "second_share": 0.0}
+    run = runs.list_runs(workspace, "triage_plan")[0].id
+    assert do(workspace, ApplyTriage(run, **shares)).status == "succeeded"
+    items = waiting(workspace)
+    for item in items:
+        decide(workspace, item.id, "dirt", seen=item.seen)
+    checked = {item.image_id for item in items if item.kind == "audit"}
+    return checked, {item.image_id for item in items} - checked
+
+
+def test_checked_labels_and_an_equal_share_of_the_rest_calibrate_and_what_is_left_trains(
+    shop: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, float]] = []
+
+    def draw_every_second(sha256: str, plan: str, share: float) -> bool:
+        asked.append((plan, share))
+        return len(asked) % 2 == 0
+
+    monkeypatch.setattr("core.analysis.retraining.is_drawn", draw_every_second)
+    checked, left = judge_all(shop)
+    assert len(checked) > 5
+    assert len(left) >= 2
+    news = news_of(shop)
+    run = runs.list_runs(shop, "triage_plan")[0].id
+    assert asked == [(run, 0.5)] * len(left)
+    calibrating = {image for image, split in news.splits.items() if split == "calibration"}
+    training = {image for image, split in news.splits.items() if split == "train"}
+    assert calibrating == checked | set(sorted(left)[1::2])
+    assert training == set(news.added) == set(sorted(left)[::2])
+
+
+def test_what_is_taken_over_is_one_change_that_can_be_undone_and_then_nothing_is_left(
+    shop: Workspace,
+) -> None:
+    judge_all(shop)
+    news = news_of(shop)
+    batch = take_over(shop, news, actor="Ada")
+    assert batch is not None
+    assert batch.n_changes == len(news.splits)
+    assert set(ids_in(shop, "calibration")) >= {
+        image for image, split in news.splits.items() if split == "calibration"
+    }
+    assert take_over(shop, news_of(shop), actor="Ada") is None
+    labels.undo(shop, batch.id, actor="Ada")
+    assert news_of(shop).splits == news.splits
+
+
+def test_a_judged_image_that_an_import_meant_for_calibration_trains_unless_it_is_drawn(
+    shop: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, left = judge_all(shop)
+    kept, hard = sorted(left)[:2]
+    labels.set_split(shop, left, "calibration", actor="Ada")
+    names = dict(
+        zip((kept, hard), (catalog.get_image(shop, i).sha256 for i in (kept, hard)), strict=True)
+    )
+    monkeypatch.setattr(
+        "core.analysis.retraining.is_drawn", lambda sha256, *_: sha256 == names[kept]
+    )
+    splits = news_of(shop).splits
+    assert kept not in splits  # it is where it belongs
+    assert splits[hard] == "train"
+
+
+def test_a_model_is_trained_anew_by_its_own_recipe_with_the_classes_that_came(
+    shop: Workspace,
+) -> None:
+    judged(shop, unlabelled(shop)[:1], "rust")
+    model = model_of(shop)
+    config = {**model.config, "classes": ["dirt", "drop"], "per_class": [3, 3], "epochs": 7}
+    news = read_news(shop, Model(**{**vars(model), "config": config}))
+    same = retraining_config(news, backbone="resnet18", goes_on=True)
+    assert (same.epochs, same.mode, same.start_from) == (7, "head", model.id)
+    assert (same.classes, same.per_class) == (("dirt", "drop", "rust"), ())
+    other = retraining_config(news, backbone="swin_t", goes_on=False)
+    assert (other.backbone, other.start_from, other.epochs) == ("swin_t", "", 7)
+    with pytest.raises(ValueError, match="is no swin_t"):
+        retraining_config(news, backbone="swin_t", goes_on=True)
 
 
 def test_a_second_opinion_does_not_hide_a_correction(shop: Workspace) -> None:
@@ -297,7 +392,7 @@ def test_images_that_measure_are_not_offered_for_training(shop: Workspace) -> No
     kept = [ids_in(shop, split)[0] for split in ("validation", "calibration", "test")]
     judged(shop, kept, "dirt")
     news = news_of(shop)
-    assert (news.n_decided, news.added, news.without_split) == (3, (), ())
+    assert (news.n_decided, news.added, news.splits) == (3, (), {})
 
 
 def test_checks_known_images_and_what_was_taken_back_teach_nothing(shop: Workspace) -> None:
@@ -328,7 +423,7 @@ def test_a_training_is_worth_it_from_twenty_decisions_and_a_tenth_of_what_was_le
 ) -> None:
     def is_worth(n_decided: int, n_learned: int) -> bool:
         model = Model(**{**vars(model_of(shop)), "result": {"n_train": n_learned}})
-        return News(model, n_decided, (), (), 0, 0, {}).is_worth_a_training
+        return News(model, n_decided, (), {}, (), (), {}, (), {}).is_worth_a_training
 
     assert [is_worth(19, 10), is_worth(20, 10)] == [False, True]
     assert [is_worth(49, 500), is_worth(50, 500)] == [False, True]

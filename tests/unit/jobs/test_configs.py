@@ -21,7 +21,12 @@ def config_class(request: pytest.FixtureRequest) -> type[JobConfig]:
 
 
 def _filled(config_class: type[JobConfig]) -> JobConfig:
-    values = {str: "text", int: 3, tuple[str, ...]: ("one", "two")}
+    values = {
+        str: "text",
+        int: 3,
+        tuple[str, ...]: ("one", "two"),
+        tuple[tuple[str, str], ...]: (("one", "two"),),
+    }
     required = {f.name: values[f.type] for f in fields(config_class) if f.default is MISSING}
     return config_class(**required)
 

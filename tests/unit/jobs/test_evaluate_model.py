@@ -1,21 +1,15 @@
 """What an evaluation keeps of a model, which images count for what, and that it is made once."""
 
-import hashlib
 import json
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from safetensors.torch import save_file
 
 from core.analysis.evaluations import newest_evaluation, newest_movement, read_evaluation
-from core.jobs.configs import CompareMaps, EmbedImages, EvaluateModel, ExplainImage, PlanTriage
+from core.jobs.configs import CompareMaps, EvaluateModel, ExplainImage, PlanTriage
 from core.jobs.steps.predict import temperature_of
-from core.latent.backbones import get_backbone
-from core.latent.weights import resolve_weights
-from core.learning.networks import build_classifier
 from core.state import catalog, labels, models, runs
 from core.state.colourings import colour, list_colourings
 from core.state.database import writing
@@ -26,9 +20,8 @@ from core.state.schema import images
 from core.state.workspace import Workspace, create_workspace
 from tests import classifiers
 from tests.blobs import N_PER_CLASS, Blobs, add_blobs
-from tests.samples import do, import_folder, write_images
-
-BACKBONE = "mobilenet_v2"
+from tests.line_shop import add_trained
+from tests.samples import do
 
 
 @pytest.fixture
@@ -270,39 +263,7 @@ def test_a_turned_map_is_laid_over_the_first_without_any_movement(
 @pytest.fixture
 def trained(workspace: Workspace, tmp_path) -> Model:
     """A head that tells flat colours apart, on the features of a random network."""
-    import_folder(workspace, write_images(tmp_path / "line", n_per_class=4))
-    job = do(workspace, EmbedImages(BACKBONE))
-    features = runs.load_array(workspace, runs.get_run(workspace, job.result["run"]), "vectors")
-    ids = catalog.image_ids(workspace)
-    classes = tuple(catalog.list_classes(workspace))
-    places = [classes.index(label) for label in catalog.column(workspace, ids, "label")]
-    wanted = np.eye(3)[places]
-    weight = np.linalg.lstsq(np.c_[features, np.ones(len(ids))], 20 * wanted, rcond=None)[0].T
-    network = build_classifier(resolve_weights(BACKBONE, offline=True), 3, seed=0)
-    head = get_backbone(BACKBONE).head
-    state = network.state_dict() | {
-        f"{head}.weight": torch.from_numpy(weight[:, :-1]).float().contiguous(),
-        f"{head}.bias": torch.from_numpy(weight[:, -1]).float().contiguous(),
-    }
-    with models.new_folder(workspace) as written:
-        save_file(state, written / models.WEIGHTS_FILE)
-        np.save(written / "train_ids.npy", ids[::2])
-        np.save(written / "validation_ids.npy", ids[1::2])
-        content = (written / models.WEIGHTS_FILE).read_bytes()
-        return models.add_model(
-            workspace,
-            written,
-            backbone=BACKBONE,
-            mode="head",
-            classes=classes,
-            config={"backbone": BACKBONE},
-            result={"weights": job.result["weights"]},
-            weights_sha256=hashlib.sha256(content).hexdigest(),
-            start_from=None,
-            notes="",
-            actor="tester",
-            job_id=None,
-        )
+    return add_trained(workspace, tmp_path / "line")
 
 
 def answer(workspace: Workspace, config: Any) -> dict[str, Any]:

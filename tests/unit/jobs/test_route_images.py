@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.jobs.configs import ApplyTriage, PlanTriage
-from core.jobs.steps.route_images import plan_at_work, route
+from core.jobs.steps.route_images import Router, plan_at_work
 from core.state import applications, runs
 from core.state.models import Model
 from core.state.runs import Run
@@ -41,7 +41,7 @@ def plan(workspace: Workspace, model: Model, **more: object) -> Run:
 
 def test_without_a_plan_all_go_to_people(workspace: Workspace, model: Model) -> None:
     assert plan_at_work(workspace, model) is None
-    found = route(workspace, model, None, FEATURES, SURE)
+    found = Router(workspace, model, None).route(FEATURES, SURE)
     assert not found.is_auto.any()
     assert found.sureness is None
 
@@ -51,9 +51,9 @@ def test_the_sure_and_familiar_go_to_the_model_however_sure_it_is_of_the_others(
 ) -> None:
     done = plan(workspace, model)
     assert plan_at_work(workspace, model) == done
-    found = route(workspace, model, done, FEATURES, SURE)
+    found = Router(workspace, model, done).route(FEATURES, SURE)
     assert found.is_auto.tolist() == [True, True, False, False]
-    doubtful = route(workspace, model, done, FEATURES[:1], np.array([[0.5, 0.5]]))
+    doubtful = Router(workspace, model, done).route(FEATURES[:1], np.array([[0.5, 0.5]]))
     assert doubtful.sureness is not None
     assert found.sureness is not None
     assert doubtful.sureness[0] < found.sureness[0]
@@ -73,14 +73,14 @@ def test_while_automatic_labelling_rests_all_go_to_people(
 ) -> None:
     done = plan(workspace, model)
     applications.pause(workspace, "a new lamp", actor="eve")
-    assert not route(workspace, model, done, FEATURES, SURE).is_auto.any()
+    assert not Router(workspace, model, done).route(FEATURES, SURE).is_auto.any()
     applications.resume(workspace, "calibrated anew", actor="eve")
-    assert route(workspace, model, done, FEATURES, SURE).is_auto.any()
+    assert Router(workspace, model, done).route(FEATURES, SURE).is_auto.any()
 
 
 def test_the_papers_rule_goes_by_the_nearest_centre(workspace: Workspace, model: Model) -> None:
     done = plan(workspace, model, rule="cluster")
-    found = route(workspace, model, done, FEATURES[:2], SURE[:2])
+    found = Router(workspace, model, done).route(FEATURES[:2], SURE[:2])
     assert found.is_auto.all()
-    contradicted = route(workspace, model, done, FEATURES[:2], SURE[:2][::-1])
+    contradicted = Router(workspace, model, done).route(FEATURES[:2], SURE[:2][::-1])
     assert not contradicted.is_auto.any()  # the cluster is called otherwise than the model says

@@ -8,6 +8,7 @@ import pytest
 
 from core.latent.backbones import (
     BACKBONES,
+    FAMILIES,
     Backbone,
     build_network,
     get_backbone,
@@ -16,12 +17,19 @@ from core.latent.backbones import (
 )
 from core.latent.torch_setup import import_torchvision
 from core.latent.weights import load_backbone, resolve_weights
+from core.learning.recipe import PAPERS_BACKBONES
 
 EVERY_BACKBONE = pytest.mark.parametrize(
     "backbone", BACKBONES.values(), ids=lambda backbone: backbone.name
 )
 CHECKED_NUMERICALLY = ("resnet18", "efficientnet_b0", "convnext_tiny", "vit_b_16", "swin_t")
 PYRAMID = BACKBONES["fasterrcnn_resnet50_fpn"]
+
+
+def test_every_network_is_of_one_family() -> None:
+    named = [name for names in FAMILIES.values() for name in names]
+    assert sorted(named) == sorted(BACKBONES)
+    assert FAMILIES["the paper's"] == PAPERS_BACKBONES
 
 
 def test_the_registry_loads_without_torch():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.errors import OperatorError
-from core.state import models
+from core.state import models, runs
 from core.state.models import Model
 from core.state.workspace import Workspace
 
@@ -146,3 +146,55 @@ def test_damaged_roles_are_named(workspace: Workspace) -> None:
     (models.folder(workspace, model.id) / "train_ids.npy").write_bytes(b"half")
     with pytest.raises(OperatorError, match="train_ids"):
         models.load_roles(workspace, model)
+
+
+def keep_comparison(workspace: Workspace, old: str, new: str, *, is_worse: bool) -> str:
+    return runs.add_run(
+        workspace,
+        id=runs.run_id("model_comparison", {"old": old, "new": new, "is_worse": is_worse}),
+        kind="model_comparison",
+        parent_id=None,
+        config={"old": old, "new": new},
+        result={"is_worse": is_worse},
+        n_images=0,
+        actor="ana",
+        job_id=None,
+    ).id
+
+
+def test_a_model_that_is_worse_is_refused_unless_a_person_says_why(workspace: Workspace) -> None:
+    first, second = add(workspace).id, add(workspace).id
+    models.promote(workspace, first, actor="ana")
+    found = keep_comparison(workspace, first, second, is_worse=True)
+    with pytest.raises(OperatorError, match="worse than") as refused:
+        models.promote(workspace, second, actor="ana", reason="I want it at work")
+    assert "overrule" in refused.value.next_step
+    with pytest.raises(OperatorError, match="Say why"):
+        models.promote(workspace, second, actor="ana", reason=" just so ", overrule=True)
+    assert models.promoted(workspace).id == first
+    done = models.promote(
+        workspace, second, actor="ana", reason="it knows the new type", overrule=True
+    )
+    assert done == models.list_promotions(workspace)[0]
+    assert (done.comparison, done.is_overruled) == (found, True)
+
+
+def test_the_comparison_that_is_named_counts_and_not_that_of_another_pair(
+    workspace: Workspace,
+) -> None:
+    first, second = add(workspace).id, add(workspace).id
+    models.promote(workspace, first, actor="ana")
+    keep_comparison(workspace, second, first, is_worse=True)
+    good = keep_comparison(workspace, first, second, is_worse=False)
+    keep_comparison(workspace, first, second, is_worse=True)
+    done = models.promote(workspace, second, actor="ana", comparison=good)
+    assert (done.comparison, done.is_overruled) == (good, False)
+
+
+def test_the_first_promotion_needs_no_comparison_and_overrules_nothing(
+    workspace: Workspace,
+) -> None:
+    done = models.promote(
+        workspace, add(workspace).id, actor="ana", reason="there is no other", overrule=True
+    )
+    assert (done.comparison, done.is_overruled) == (None, False)

@@ -1,0 +1,135 @@
+"""Take files in as they come: read and copied as an import does, answered, and kept at once.
+
+A killed process leaves nothing half done: a file's copy, thumbnail and features are made before
+its row and found again by its content, and the row comes with its label or its place in the queue
+in one transaction (`core.state.arrivals.take`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from core.images.arrivals import Arrival as File
+from core.images.formats.scanning import Candidate
+from core.images.thumbnails import ThumbnailStore
+from core.jobs.configs import ImportImages
+from core.jobs.context import JobContext
+from core.jobs.steps.answering import Answered, Responder
+from core.jobs.steps.taking_in import Taker
+from core.settings import load_settings
+from core.state import arrivals, intake
+from core.state.arrivals import Arrival, NewArrival
+from core.state.intake import NewImage
+
+FORMAT = "camera folder"  # of the import that holds what came in on a day
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """What became of one file; `answered` is there for every image, whether it is new or not."""
+
+    arrival: Arrival
+    answered: Answered | None
+
+
+class Inbox:
+    """Takes files of one source in, and answers them; made once, and kept.
+
+    Args:
+        source: the watched folder, or `core.state.arrivals.DROPPED`.
+        device: `auto`, or a name that torch knows.
+    """
+
+    def __init__(self, context: JobContext, source: str, *, device: str = "auto") -> None:
+        self._context, self._source = context, source
+        self.workspace = context.workspace
+        self.responder = Responder(context, device=device)
+        self._thumbnails = ThumbnailStore(self.workspace.path / "thumbnails.db")
+        self._taker = Taker(
+            self.workspace,
+            ImportImages(source=source, split="keep"),
+            source,
+            known={},
+            groups={},
+            more_attributes={},
+            max_pixels=load_settings().max_image_pixels,
+        )
+
+    def take(self, files: Sequence[File], *, is_refused: Callable[[File], bool]) -> list[TakenIn]:
+        """Take in those files that can be read, and refuse those that never will be.
+
+        Args:
+            is_refused: whether a file that cannot be read is refused; else it is left for later.
+
+        Returns:
+            What was taken, known or refused, in the order of the files.
+
+        Raises:
+            OperatorError: the model that is at work cannot be read.
+        """
+        self.responder.refresh()
+        read, refused = self._read(files)
+        said = self.responder.answer(
+            [self.workspace.path / image.location for _, image in read],
+            [image.sha256 for _, image in read],
+        )
+        found: list[tuple[NewArrival, Answered | None]] = []
+        for (file, image), answered in zip(read, said, strict=True):
+            if isinstance(answered, str):  # its pixels could be read a moment ago
+                refused.append((file, answered))
+            else:
+                new = NewArrival(
+                    file.relative, file.fingerprint, file.changed_at, image, answered.answer
+                )
+                found.append((new, answered))
+        for file, reason in refused:
+            if is_refused(file):
+                new = NewArrival(file.relative, file.fingerprint, file.changed_at, reason=reason)
+                found.append((new, None))
+        return self._write(found)
+
+    def _read(
+        self, files: Sequence[File]
+    ) -> tuple[list[tuple[File, NewImage]], list[tuple[File, str]]]:
+        candidates = [Candidate(path=file.path, relative=file.relative) for file in files]
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            taken = list(pool.map(self._taker.take, candidates))
+        images = [
+            (file, image, thumbnail)
+            for file, each in zip(files, taken, strict=True)
+            for image, thumbnail in each.images
+        ]
+        if images:
+            self._thumbnails.put_many((image.sha256, thumbnail) for _, image, thumbnail in images)
+        refused = [
+            (file, reason)
+            for file, each in zip(files, taken, strict=True)
+            for _, reason in each.refused
+        ]
+        return [(file, image) for file, image, _ in images], refused
+
+    def _write(self, found: Sequence[tuple[NewArrival, Answered | None]]) -> list[TakenIn]:
+        if not found:
+            return []
+        import_id = intake.import_of_day(
+            self.workspace, source=self._source, format=FORMAT, actor=self._context.job.actor
+        )
+        rows = arrivals.take(
+            self.workspace,
+            self._source,
+            [new for new, _ in found],
+            import_id=import_id,
+            application_id=self.responder.application_id,
+            actor=self._context.job.actor,
+        )
+        done = [TakenIn(row, answered) for row, (_, answered) in zip(rows, found, strict=True)]
+        fresh = [
+            (each.arrival.image_id, each.answered)
+            for each in done
+            if each.arrival.status == "taken" and each.answered and each.arrival.image_id
+        ]
+        self.responder.keep([image_id for image_id, _ in fresh], [said for _, said in fresh])
+        return done

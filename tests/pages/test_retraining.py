@@ -1,0 +1,85 @@
+"""The view Retrain: what is new, a training on it, and the new model beside the old one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.jobs.configs import CompareModels, FineTune, from_json
+from core.state import catalog, job_rows, labels, models
+from core.state.catalog import ImageFilter
+from core.state.workspace import Workspace
+from tests.pages.conftest import OpenPage, checked, click, shown_ids, texts
+from tests.samples import copy_template, do
+from tests.toy_shop import CLASSES, add_erring_model, build_planned_shop, stand_in
+from tests.unit.analysis.test_triage_readers import judged, unlabelled
+
+PAGE = "fine_tuning"
+KEY = f"{PAGE}.retrain"
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_planned_shop(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture
+def shop(template: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """The toy shop, its model promoted."""
+    workspace = copy_template(template, home / "shop")
+    stand_in(workspace, monkeypatch)
+    models.promote(workspace, "resnet18-1", actor="Ada")
+    return workspace
+
+
+def test_what_is_new_is_shown_and_one_click_takes_it_over_and_trains(
+    open_page: OpenPage, shop: Workspace
+) -> None:
+    fresh = unlabelled(shop)[:3]
+    judged(shop, fresh, "rust", suggested="drop")
+    learned = catalog.image_ids(shop, ImageFilter(splits=("train",), labels=("dirt",))).tolist()
+    labels.relabel(shop, learned[:2], "drop", actor="Ada")
+    at = open_page(PAGE, fine_tuning__view="Retrain")
+    assert at.segmented_control(key=f"{PAGE}.view").options[0] == "Retrain"
+    (table,) = [each for each in at.dataframe if each.key == f"{KEY}.changes"]
+    assert table.value.to_numpy().tolist() == [
+        ["new type", "rust", 3],
+        ["corrected", "dirt → drop", 2],
+        ["more to train on", "rust", 3],
+    ]
+    assert shown_ids(at, f"{KEY}.images.gallery") == [*learned[:2], *fresh]
+    checked(at.selectbox(key=f"{KEY}.backbone").set_value("convnext_tiny").run())
+    click(at, f"{KEY}.train")
+    assert set(catalog.column(shop, np.array(fresh), "split")) == {"train"}
+    (job,) = [each for each in job_rows.list_jobs(shop) if each.kind == FineTune.kind]
+    asked = from_json(FineTune, dict(job.config))
+    assert isinstance(asked, FineTune)
+    assert (asked.backbone, asked.mode, asked.start_from) == ("convnext_tiny", "head", "")
+
+
+def test_a_worse_model_is_shown_beside_the_old_one_and_needs_a_reason(
+    open_page: OpenPage, shop: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = catalog.image_ids(shop, ImageFilter(splits=("test",), labels=CLASSES)).tolist()
+    new = add_erring_model(shop, monkeypatch, wrong=test[:8])
+    at = open_page(PAGE, fine_tuning__view="Retrain")
+    assert "has not been compared" in texts(at)
+    click(at, f"{KEY}.compare_only")
+    (waiting,) = job_rows.list_jobs(shop, statuses=job_rows.ACTIVE)
+    assert from_json(CompareModels, dict(waiting.config)) == CompareModels("resnet18-1", new.id)
+    assert do(shop, CompareModels("resnet18-1", new.id)).status == "succeeded"
+    at = open_page(PAGE, fine_tuning__view="Retrain")
+    assert "is worse beyond chance than resnet18-1" in texts(at)
+    run = models_compared(shop)
+    assert shown_ids(at, f"{KEY}.paired.{run}.images.worse.gallery") == test[:8]
+    assert f"{KEY}.promote" not in {each.key for each in at.button}
+    at.text_input(key=f"{KEY}.overrule.reason").set_value("only it knows the new paint")
+    click(checked(at.run()), f"{KEY}.overrule")
+    assert models.promoted(shop) == new
+    assert models.list_promotions(shop)[0].is_overruled
+
+
+def models_compared(workspace: Workspace) -> str:
+    jobs = [each for each in job_rows.list_jobs(workspace) if each.kind == CompareModels.kind]
+    run: str = next(each.result["run"] for each in jobs if each.result)
+    return run
