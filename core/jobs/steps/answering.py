@@ -38,6 +38,8 @@ from core.triage.cards import Card, Labelled, make_cards
 from core.triage.ordering import group_alike
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from core.latent.embedding import FeatureExtractor
     from core.latent.weights import ResolvedWeights
     from core.learning.networks import Head
@@ -158,16 +160,8 @@ class Responder:
             )
             self._checked_at = time.monotonic()
 
-    def answer(self, files: Sequence[Path], sha256s: Sequence[str]) -> list[Answered | str]:
-        """What is said of each file, or why it cannot be read.
-
-        Args:
-            sha256s: of their contents, in their order.
-        """
-        return self.say(self.look(files), sha256s)
-
-    def look(self, files: Sequence[Path]) -> Seen:
-        """Run the network on some files: what takes the longest."""
+    def look(self, files: Sequence[Path | Image.Image]) -> Seen:
+        """Run the network on some files, or images that are decoded: what takes the longest."""
         at_work = self._at_work
         if at_work is None or not files:
             return Seen(at_work, len(files), np.zeros(0, np.int64), np.zeros((0, 0)), {})

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
 
 from core.images.arrivals import Arrival as File
 from core.images.formats.scanning import Candidate
@@ -36,9 +39,14 @@ class TakenIn:
 
 @dataclass(frozen=True)
 class _Read:
-    """Files that were read and copied in, and those that could not be, with their reasons."""
+    """Files that were read and copied in, and those that could not be, with their reasons.
+
+    Attributes:
+        pictures: of the images, in their order: decoded where they are small, else their copies.
+    """
 
     images: list[tuple[File, NewImage]]
+    pictures: list[Path | Image.Image]
     refused: list[tuple[File, str]]
 
 
@@ -63,6 +71,7 @@ class Inbox:
             groups={},
             more_attributes={},
             max_pixels=load_settings().max_image_pixels,
+            keeps_whole=True,
         )
 
     def take(
@@ -91,9 +100,7 @@ class Inbox:
                 read = ahead.pop().result()
                 if number + 1 < len(batches):
                     ahead.append(reader.submit(self._read, batches[number + 1]))
-                seen = self.responder.look(
-                    [self.workspace.path / image.location for _, image in read.images]
-                )
+                seen = self.responder.look(read.pictures)
                 if behind:
                     yield behind.pop().result()
                 behind.append(writer.submit(self._finish, read, seen, is_refused))
@@ -105,17 +112,24 @@ class Inbox:
         taken = [self._taker.take(candidate) for candidate in candidates]
         pairs = list(zip(files, taken, strict=True))
         images = [
-            (file, image, thumbnail) for file, each in pairs for image, thumbnail in each.images
+            (file, image, thumbnail, each.whole or self.workspace.path / image.location)
+            for file, each in pairs
+            for image, thumbnail in each.images
         ]
         if images:
-            self._thumbnails.put_many((image.sha256, thumbnail) for _, image, thumbnail in images)
+            self._thumbnails.put_many((image.sha256, small) for _, image, small, _ in images)
         return _Read(
-            images=[(file, image) for file, image, _ in images],
+            images=[(file, image) for file, image, *_ in images],
+            pictures=[picture for *_, picture in images],
             refused=[(file, reason) for file, each in pairs for _, reason in each.refused],
         )
 
     def _finish(self, read: _Read, seen: Seen, is_refused: Callable[[File], bool]) -> list[TakenIn]:
-        said = self.responder.say(seen, [image.sha256 for _, image in read.images])
+        from threadpoolctl import threadpool_limits
+
+        # Small products of matrices: more threads would only wait, on cores that the network needs.
+        with threadpool_limits(1, "blas"):
+            said = self.responder.say(seen, [image.sha256 for _, image in read.images])
         found: list[tuple[NewArrival, Answered | None]] = []
         refused = list(read.refused)
         for (file, image), answered in zip(read.images, said, strict=True):
