@@ -306,10 +306,7 @@ def decode_into(
         ImageRejected: the file is no readable image.
     """
     size = (preprocessing.size_px, preprocessing.size_px)
-    if isinstance(source, Image.Image):
-        image = source
-    else:
-        image = read_image(source, max_pixels=max_pixels)
+    image = source if isinstance(source, Image.Image) else read_image(source, max_pixels=max_pixels)
     resample = Image.Resampling[preprocessing.interpolation.upper()]
     pixels[:] = np.asarray(image.resize(size, resample))
 
