@@ -223,7 +223,7 @@ def load_extractor(
 
 
 def embed_images(
-    sources: Sequence[Path],
+    sources: Sequence[Path | Image.Image],
     extractor: FeatureExtractor,
     *,
     max_pixels: int,
@@ -238,7 +238,7 @@ def embed_images(
     stay valid.
 
     Args:
-        sources: image files.
+        sources: image files; or images that are decoded already, whole, as `read_image` does.
         extractor: the network to run.
         max_pixels: images with more are refused before they are decoded.
         on_chunk: takes the features of at most 512 images at a time.
@@ -287,7 +287,11 @@ def embed_images(
 
 
 def decode_into(
-    pixels: np.ndarray, source: Path, preprocessing: Preprocessing, *, max_pixels: int
+    pixels: np.ndarray,
+    source: Path | Image.Image,
+    preprocessing: Preprocessing,
+    *,
+    max_pixels: int,
 ) -> None:
     """Read an image, resize the whole of it to the network's square, write it into `pixels`.
 
@@ -296,12 +300,13 @@ def decode_into(
 
     Args:
         pixels: uint8 array (size, size, 3) to write to.
+        source: the file; or the image, decoded already.
 
     Raises:
         ImageRejected: the file is no readable image.
     """
     size = (preprocessing.size_px, preprocessing.size_px)
-    image = read_image(source, max_pixels=max_pixels)
+    image = source if isinstance(source, Image.Image) else read_image(source, max_pixels=max_pixels)
     resample = Image.Resampling[preprocessing.interpolation.upper()]
     pixels[:] = np.asarray(image.resize(size, resample))
 
@@ -409,7 +414,7 @@ def _default_batch_size(extractor: FeatureExtractor) -> int:
 
 
 def _embedded_batches(
-    sources: Sequence[Path],
+    sources: Sequence[Path | Image.Image],
     extractor: FeatureExtractor,
     *,
     batch_size: int,
@@ -438,7 +443,11 @@ def _embedded_batches(
 
 
 def _embed_batch(
-    files: Sequence[Path], start: int, extractor: FeatureExtractor, *, max_pixels: int
+    files: Sequence[Path | Image.Image],
+    start: int,
+    extractor: FeatureExtractor,
+    *,
+    max_pixels: int,
 ) -> Chunk:
     size = extractor.preprocessing.size_px
     pixels = np.empty((len(files), size, size, 3), dtype=np.uint8)

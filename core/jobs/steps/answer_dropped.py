@@ -44,7 +44,7 @@ def run(context: JobContext, config: AnswerDropped) -> Mapping[str, Any]:
         Arrival(path, printable(name), path.stem, _sent_at(path))
         for path, (_, name) in zip(paths, config.files, strict=True)
     ]
-    done = inbox.take(files, is_refused=lambda _: True)
+    (done,) = inbox.take([files], is_refused=lambda _: True)
     model = inbox.responder.model
     answers = []
     for place, each in enumerate(done):

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,8 @@ from core.triage.cards import Card, Labelled, make_cards
 from core.triage.ordering import group_alike
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from core.latent.embedding import FeatureExtractor
     from core.latent.weights import ResolvedWeights
     from core.learning.networks import Head
@@ -83,6 +85,24 @@ class _AtWork:
     labelled: Labelled
     margins: np.ndarray
     chunks: Chunks
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a network has made of some files.
+
+    Attributes:
+        at_work: the model; None where none is at work, then nothing was looked at.
+        rows: int64 (n_seen,), the files that could be read, by their places.
+        features: float32 (n_seen, n_features).
+        failed: why the others could not, by their places.
+    """
+
+    at_work: _AtWork | None
+    n_files: int
+    rows: np.ndarray
+    features: np.ndarray
+    failed: Mapping[int, str]
 
 
 class Responder:
@@ -140,19 +160,45 @@ class Responder:
             )
             self._checked_at = time.monotonic()
 
-    def answer(self, files: Sequence[Path], sha256s: Sequence[str]) -> list[Answered | str]:
-        """What is said of each file, or why it cannot be read.
+    def look(self, files: Sequence[Path | Image.Image]) -> Seen:
+        """Run the network on some files, or images that are decoded: what takes the longest."""
+        at_work = self._at_work
+        if at_work is None or not files:
+            return Seen(at_work, len(files), np.zeros(0, np.int64), np.zeros((0, 0)), {})
+        from core.latent.embedding import Chunk, embed_images
+
+        chunks: list[Chunk] = []
+        done = embed_images(
+            files,
+            at_work.extractor,
+            max_pixels=load_settings().max_image_pixels,
+            on_chunk=chunks.append,
+            n_workers=1 if len(files) == 1 else None,
+        )
+        return Seen(
+            at_work,
+            len(files),
+            np.concatenate([chunk.indices for chunk in chunks]),
+            np.concatenate([chunk.features for chunk in chunks]),
+            {failure.index: failure.reason for failure in done.failed},
+        )
+
+    def say(self, seen: Seen, sha256s: Sequence[str]) -> list[Answered | str]:
+        """What is said of files that were looked at, or why they could not be read.
 
         Args:
             sha256s: of their contents, in their order.
         """
-        if not files:
-            return []
-        if self._at_work is None:
+        if seen.at_work is None:
             item = NewItem(_NOT_KNOWN, "came in while no model was at work")
             nothing = Answer(None, None, None, None, OPERATOR, None, None, item)
-            return [Answered(nothing) for _ in files]
-        return self._by_model(self._at_work, files, sha256s)
+            return [Answered(nothing) for _ in range(seen.n_files)]
+        said: list[Answered | str] = [seen.failed.get(row, "") for row in range(seen.n_files)]
+        hashes = [sha256s[row] for row in seen.rows.tolist()]
+        answers = self._answers(seen.at_work, seen.features, hashes)
+        for row, each in zip(seen.rows.tolist(), answers, strict=True):
+            said[row] = each
+        return said
 
     def keep(self, image_ids: Sequence[int], answered: Sequence[Answered]) -> None:
         """Keep features where the next embedding finds them.
@@ -199,42 +245,17 @@ class Responder:
         whole = PartOfJob(self._context, 0.0, 1.0)
         return embedding_by_model(whole, model, device=self._device, average_flips=average_flips)
 
-    def _by_model(
-        self, at_work: _AtWork, files: Sequence[Path], sha256s: Sequence[str]
-    ) -> list[Answered | str]:
-        from core.latent.embedding import Chunk, embed_images
-        from core.learning.calibration import softmax
-
-        chunks: list[Chunk] = []
-        done = embed_images(
-            files,
-            at_work.extractor,
-            max_pixels=load_settings().max_image_pixels,
-            on_chunk=chunks.append,
-            n_workers=1 if len(files) == 1 else None,
-        )
-        said: list[Answered | str] = [""] * len(files)
-        for failure in done.failed:
-            said[failure.index] = failure.reason
-        rows = np.concatenate([chunk.indices for chunk in chunks])
-        if not len(rows):
-            return said
-        features = np.concatenate([chunk.features for chunk in chunks])
-        probabilities = softmax(at_work.head.logits(features), temperature=at_work.temperature)
-        hashes = [sha256s[row] for row in rows.tolist()]
-        for row, each in zip(
-            rows.tolist(), self._answers(at_work, features, probabilities, hashes), strict=True
-        ):
-            said[row] = each
-        return said
-
     def _answers(
         self,
         at_work: _AtWork,
         features: np.ndarray,
-        probabilities: np.ndarray,
         sha256s: Sequence[str],
     ) -> list[Answered]:
+        from core.learning.calibration import softmax
+
+        if not len(features):
+            return []
+        probabilities = softmax(at_work.head.logits(features), temperature=at_work.temperature)
         routes = at_work.router.route(features, probabilities)
         may_label = at_work.application is not None and not self._is_stale
         is_auto = routes.is_auto & may_label
@@ -252,7 +273,11 @@ class Responder:
             novelty=routes.novelty,
             seed=0,
         )
-        groups = group_alike(features, [card.suggested for card in cards], seed=0).tolist()
+        checks = [
+            _check(at_work, card, sha256) if auto else None
+            for card, sha256, auto in zip(cards, sha256s, is_auto.tolist(), strict=True)
+        ]
+        groups = _groups(features, cards, ~is_auto | [check is not None for check in checks])
         return [
             Answered(
                 answer=Answer(
@@ -267,13 +292,11 @@ class Responder:
                         at_work,
                         card,
                         sha256s[place],
-                        alike=groups[place],
+                        alike=groups.get(place),
                         kind="novel" if novel[place] else "ambiguous",
                         by_uncertainty=_place_among(at_work.margins, probabilities[place]),
                     ),
-                    check=_check(at_work, card, sha256s[place], alike=groups[place])
-                    if is_auto[place]
-                    else None,
+                    check=_in_group(checks[place], groups.get(place)),
                 ),
                 features=features[place],
                 probabilities=tuple(probabilities[place].tolist()),
@@ -379,7 +402,21 @@ def _item(at_work: _AtWork, card: Card, sha256: str, **more: Any) -> NewItem:
     )
 
 
-def _check(at_work: _AtWork, card: Card, sha256: str, *, alike: int) -> NewItem | None:
+def _groups(features: np.ndarray, cards: Sequence[Card], is_queued: np.ndarray) -> dict[int, int]:
+    """Groups of alike images among those that people get, by their rows."""
+    rows = np.flatnonzero(is_queued)
+    if not len(rows):
+        return {}
+    suggested = [cards[row].suggested for row in rows.tolist()]
+    groups = group_alike(features[rows], suggested, seed=0)
+    return dict(zip(rows.tolist(), groups.tolist(), strict=True))
+
+
+def _in_group(item: NewItem | None, alike: int | None) -> NewItem | None:
+    return None if item is None else replace(item, alike=alike)
+
+
+def _check(at_work: _AtWork, card: Card, sha256: str) -> NewItem | None:
     """What people check of the automatic labels, at places that tell nobody what it is."""
     assert at_work.application is not None
     share = at_work.application.options.get("audit_share", 0.0)
@@ -393,7 +430,6 @@ def _check(at_work: _AtWork, card: Card, sha256: str, *, alike: int) -> NewItem 
         kind="audit",
         truth=card.suggested,
         is_blind=True,
-        alike=alike,
         reason=f"left to people by plan {at_work.application.plan}",
         **{order: _drawn(at_work, sha256, order) for order in orders},
     )

@@ -7,17 +7,19 @@ in one transaction (`core.state.arrivals.take`).
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
 
 from core.images.arrivals import Arrival as File
 from core.images.formats.scanning import Candidate
 from core.images.thumbnails import ThumbnailStore
 from core.jobs.configs import ImportImages
 from core.jobs.context import JobContext
-from core.jobs.steps.answering import Answered, Responder
+from core.jobs.steps.answering import Answered, Responder, Seen
 from core.jobs.steps.taking_in import Taker
 from core.settings import load_settings
 from core.state import arrivals, intake
@@ -33,6 +35,19 @@ class TakenIn:
 
     arrival: Arrival
     answered: Answered | None
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Files that were read and copied in, and those that could not be, with their reasons.
+
+    Attributes:
+        pictures: of the images, in their order: decoded where they are small, else their copies.
+    """
+
+    images: list[tuple[File, NewImage]]
+    pictures: list[Path | Image.Image]
+    refused: list[tuple[File, str]]
 
 
 class Inbox:
@@ -56,28 +71,68 @@ class Inbox:
             groups={},
             more_attributes={},
             max_pixels=load_settings().max_image_pixels,
+            keeps_whole=True,
         )
 
-    def take(self, files: Sequence[File], *, is_refused: Callable[[File], bool]) -> list[TakenIn]:
+    def take(
+        self, batches: Sequence[Sequence[File]], *, is_refused: Callable[[File], bool]
+    ) -> Iterator[list[TakenIn]]:
         """Take in those files that can be read, and refuse those that never will be.
+
+        While one batch is looked at by the network, the next is read and the one before is written,
+        so that no core waits.
 
         Args:
             is_refused: whether a file that cannot be read is refused; else it is left for later.
+                It is called by another thread.
 
-        Returns:
-            What was taken, known or refused, in the order of the files.
+        Yields:
+            What was taken, known or refused of each batch.
 
         Raises:
             OperatorError: the model that is at work cannot be read.
         """
         self.responder.refresh()
-        read, refused = self._read(files)
-        said = self.responder.answer(
-            [self.workspace.path / image.location for _, image in read],
-            [image.sha256 for _, image in read],
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+            ahead = [reader.submit(self._read, files) for files in batches[:1]]
+            behind: list[Future[list[TakenIn]]] = []
+            for number in range(len(batches)):
+                read = ahead.pop().result()
+                if number + 1 < len(batches):
+                    ahead.append(reader.submit(self._read, batches[number + 1]))
+                seen = self.responder.look(read.pictures)
+                if behind:
+                    yield behind.pop().result()
+                behind.append(writer.submit(self._finish, read, seen, is_refused))
+            for each in behind:
+                yield each.result()
+
+    def _read(self, files: Sequence[File]) -> _Read:
+        candidates = [Candidate(path=file.path, relative=file.relative) for file in files]
+        taken = [self._taker.take(candidate) for candidate in candidates]
+        pairs = list(zip(files, taken, strict=True))
+        images = [
+            (file, image, thumbnail, each.whole or self.workspace.path / image.location)
+            for file, each in pairs
+            for image, thumbnail in each.images
+        ]
+        if images:
+            self._thumbnails.put_many((image.sha256, small) for _, image, small, _ in images)
+        return _Read(
+            images=[(file, image) for file, image, *_ in images],
+            pictures=[picture for *_, picture in images],
+            refused=[(file, reason) for file, each in pairs for _, reason in each.refused],
         )
+
+    def _finish(self, read: _Read, seen: Seen, is_refused: Callable[[File], bool]) -> list[TakenIn]:
+        from threadpoolctl import threadpool_limits
+
+        # Small products of matrices: more threads would only wait, on cores that the network needs.
+        with threadpool_limits(1, "blas"):
+            said = self.responder.say(seen, [image.sha256 for _, image in read.images])
         found: list[tuple[NewArrival, Answered | None]] = []
-        for (file, image), answered in zip(read, said, strict=True):
+        refused = list(read.refused)
+        for (file, image), answered in zip(read.images, said, strict=True):
             if isinstance(answered, str):  # its pixels could be read a moment ago
                 refused.append((file, answered))
             else:
@@ -90,26 +145,6 @@ class Inbox:
                 new = NewArrival(file.relative, file.fingerprint, file.changed_at, reason=reason)
                 found.append((new, None))
         return self._write(found)
-
-    def _read(
-        self, files: Sequence[File]
-    ) -> tuple[list[tuple[File, NewImage]], list[tuple[File, str]]]:
-        candidates = [Candidate(path=file.path, relative=file.relative) for file in files]
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            taken = list(pool.map(self._taker.take, candidates))
-        images = [
-            (file, image, thumbnail)
-            for file, each in zip(files, taken, strict=True)
-            for image, thumbnail in each.images
-        ]
-        if images:
-            self._thumbnails.put_many((image.sha256, thumbnail) for _, image, thumbnail in images)
-        refused = [
-            (file, reason)
-            for file, each in zip(files, taken, strict=True)
-            for _, reason in each.refused
-        ]
-        return [(file, image) for file, image, _ in images], refused
 
     def _write(self, found: Sequence[tuple[NewArrival, Answered | None]]) -> list[TakenIn]:
         if not found:

@@ -31,11 +31,16 @@ _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "WEBP": ".webp", "TIF
 
 @dataclass(frozen=True)
 class Taken:
-    """What one file gave: images with their thumbnails, or reasons (path, reason)."""
+    """What one file gave: images with their thumbnails, or reasons (path, reason).
+
+    Attributes:
+        whole: the decoded image, where the file is one that was decoded at its full size.
+    """
 
     images: tuple[tuple[NewImage, bytes], ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
     n_known: int = 0
+    whole: Image.Image | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Taker:
         groups: group of shots by `Candidate.relative`, of those that stand in one.
         more_attributes: given to every image of the import.
         max_pixels: of one image.
+        keeps_whole: hand small images on decoded, to whoever looks at them at once.
     """
 
     workspace: Workspace
@@ -57,6 +63,7 @@ class Taker:
     groups: Mapping[str, str]
     more_attributes: Mapping[str, str | float]
     max_pixels: int
+    keeps_whole: bool = False
 
     def take(self, candidate: Candidate) -> Taken:
         """Read one file; one that is refused costs nothing but its reason."""
@@ -102,7 +109,8 @@ class Taker:
             boxes=candidate.boxes,
             crop=candidate.crop,
         )
-        return Taken(images=((image, thumbnail),))
+        is_whole = self.keeps_whole and pixels.size == (facts.width, facts.height)
+        return Taken(images=((image, thumbnail),), whole=pixels if is_whole else None)
 
     def _take_boxes(self, candidate: Candidate) -> Taken:
         if not candidate.boxes:

@@ -33,7 +33,7 @@ from core.state.workspace import Workspace
 
 LOOK_EVERY_S = 0.25
 _BEAT_EVERY_S = 2.0
-_AT_ONCE = 64  # files of a burst: each of them is answered with these, so no more than a second's
+_AT_ONCE = 128  # files of a burst that are answered together: fewer leave cores waiting
 _GONE_FOR_S = 60.0  # a share may come back
 
 log = logging.getLogger(__name__)
@@ -78,8 +78,7 @@ def _watch(context: JobContext, config: WatchFolder, root: Path) -> Mapping[str,
                 unreadable_since = unreadable_since or began
                 _refuse_if_gone(root, error, began - unreadable_since)
                 ready = []
-            for start in range(0, len(ready), _AT_ONCE):
-                _take(inbox, folder, ready[start : start + _AT_ONCE])
+            for _ in _take(inbox, folder, ready):
                 output.write_new()
                 _look_for_drift(workspace, actor=context.job.actor)
                 context.report(0.0, _told(inbox, source, first))
@@ -94,12 +93,16 @@ def _watch(context: JobContext, config: WatchFolder, root: Path) -> Mapping[str,
     return {"folder": source, **asdict(arrivals.summarise(workspace, after=first, source=source))}
 
 
-def _take(inbox: Inbox, folder: WatchedFolder, ready: Sequence[Arrival]) -> None:
-    done = inbox.take(ready, is_refused=lambda file: folder.is_hopeless(file, time.time()))
-    for each in done:
-        folder.settle(each.arrival.path, each.arrival.fingerprint)
-        if each.arrival.status == "refused":
-            log.warning("%s: %s", each.arrival.path, each.arrival.reason)
+def _take(inbox: Inbox, folder: WatchedFolder, ready: Sequence[Arrival]) -> Iterator[None]:
+    """Take files in, a batch at a time."""
+    batches = [ready[start : start + _AT_ONCE] for start in range(0, len(ready), _AT_ONCE)]
+    taken = inbox.take(batches, is_refused=lambda file: folder.is_hopeless(file, time.time()))
+    for done in taken:
+        for each in done:
+            folder.settle(each.arrival.path, each.arrival.fingerprint)
+            if each.arrival.status == "refused":
+                log.warning("%s: %s", each.arrival.path, each.arrival.reason)
+        yield
 
 
 def _look_for_drift(workspace: Workspace, *, actor: str) -> None:
