@@ -80,7 +80,7 @@ def confusion_change(old: Confusion, new: Confusion) -> Figure:
         raise ValueError("both confusions must have the same labels and classes")
     change = np.array(new.counts, np.int64) - np.array(old.counts, np.int64)
     change = change.reshape(len(new.labels), len(new.classes))
-    most = max(int(np.abs(change).max(initial=0)), 1)
+    shares = np.abs(change) / max(int(np.abs(change).max(initial=0)), 1)
     figure = contingency_map(
         np.abs(change),
         labels=new.labels,
@@ -90,8 +90,8 @@ def confusion_change(old: Confusion, new: Confusion) -> Figure:
     cells = figure.data[0]
     cells.marker.color = [
         tint(
-            _change_colour(change[row, place], is_right=new.labels[row] == new.classes[place]),
-            0.05 + 0.6 * abs(change[row, place]) / most,
+            _change_colour(int(change[row, place]), is_right=new.labels[row] == new.classes[place]),
+            0.05 + 0.6 * float(shares[row, place]),
         )
         for row, place in np.ndindex(*change.shape)
     ]
