@@ -109,7 +109,7 @@ def _choose_networks(names: Sequence[str]) -> None:
 
 
 def _show_form(workspace: Workspace) -> None:
-    titles = queries.backbone_titles_by_family()
+    titles = queries.backbone_titles()
     network, images = st.columns([2, 3], gap="large")
     with network:
         st.markdown("##### 1 · Networks")

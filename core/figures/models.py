@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.figures.clusters import contingency_map
 from core.figures.drawing import WARNING_COLOUR, finish, plain_text, shorten, tint
 from core.palette import CLASS_COLOURS, UNKNOWN_COLOUR
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from core.learning.model_comparison import ClassComparison
 
 _ROW_PX = 46  # of a class: two bars with room for their intervals
-_CELL_PX = 34
-_SOFT = 0.55  # of the strongest colour of a cell, so that its number stays readable
 
 
 def recall_by_class(rows: Sequence[ClassComparison], *, old: str, new: str) -> Figure:
@@ -77,48 +76,41 @@ def confusion_change(old: Confusion, new: Confusion) -> Figure:
     Raises:
         ValueError: the rows or columns differ.
     """
-    import plotly.graph_objects as go
-
     if (old.labels, old.classes) != (new.labels, new.classes):
         raise ValueError("both confusions must have the same labels and classes")
     change = np.array(new.counts, np.int64) - np.array(old.counts, np.int64)
-    is_right = np.array([[label == name for name in new.classes] for label in new.labels], bool)
-    gain = np.where(is_right, change, -change)
-    most = max(int(np.abs(change).max(initial=0)), 1)
-    names = [plain_text(shorten(name)) for name in new.classes]
-    figure = go.Figure(
-        go.Heatmap(
-            z=gain,
-            x=list(range(len(names))),
-            y=list(range(len(new.labels))),
-            zmin=-most / _SOFT,
-            zmax=most / _SOFT,
-            colorscale=[(0, WARNING_COLOUR), (0.5, tint(UNKNOWN_COLOUR, 0.1)), (1, "#0072b2")],
-            showscale=False,
-            xgap=2,
-            ygap=2,
-            text=[[f"{n:+d}" if n else "" for n in row] for row in change.tolist()],
-            texttemplate="%{text}",
-            hovertext=[
-                [
-                    f"{plain_text(label)} given {plain_text(name)}: "
-                    f"{old.counts[row][place]:,} before, {new.counts[row][place]:,} now"
-                    for place, name in enumerate(new.classes)
-                ]
-                for row, label in enumerate(new.labels)
-            ],
-            hovertemplate="%{hovertext}<extra></extra>",
+    change = change.reshape(len(new.labels), len(new.classes))
+    shares = np.abs(change) / max(int(np.abs(change).max(initial=0)), 1)
+    figure = contingency_map(
+        np.abs(change),
+        labels=new.labels,
+        clusters=new.classes,
+        carried=[[""] * len(new.classes)] * len(new.labels),
+    )
+    cells = figure.data[0]
+    cells.marker.color = [
+        tint(
+            _change_colour(int(change[row, place]), is_right=new.labels[row] == new.classes[place]),
+            0.05 + 0.6 * float(shares[row, place]),
         )
-    )
-    ticks = {"tickmode": "array", "showgrid": False, "zeroline": False}
-    figure.update_xaxes(
-        title="class given", tickvals=list(range(len(names))), ticktext=names, **ticks
-    )
-    figure.update_yaxes(
-        title="label",
-        autorange="reversed",
-        tickvals=list(range(len(names))),
-        ticktext=[plain_text(shorten(label)) for label in new.labels],
-        **ticks,
-    )
-    return finish(figure, height=150 + _CELL_PX * len(new.labels))
+        for row, place in np.ndindex(*change.shape)
+    ]
+    cells.hovertext = [
+        f"{plain_text(new.labels[row])} given {plain_text(new.classes[place])}: "
+        f"{old.counts[row][place]:,} before, {new.counts[row][place]:,} now"
+        for row, place in np.ndindex(*change.shape)
+    ]
+    for numbers in figure.data[1:]:
+        numbers.text = [f"{n:+,d}" if n else "" for n in change.ravel().tolist()]
+    figure.update_xaxes(title="class given")
+    figure.update_yaxes(ticktext=[plain_text(shorten(name)) for name in new.labels])
+    figure.update_yaxes(title="label", tickmode="array", tickvals=list(range(len(new.labels))))
+    figure.update_layout(height=figure.layout.height + 60)  # for the names of the columns
+    return figure
+
+
+def _change_colour(n_more: int, *, is_right: bool) -> str:
+    """What is more on the diagonal, or less beside it, is better."""
+    if n_more == 0:
+        return UNKNOWN_COLOUR
+    return CLASS_COLOURS[0] if (n_more > 0) == is_right else WARNING_COLOUR

@@ -41,8 +41,7 @@ def test_what_is_new_is_shown_and_one_click_takes_it_over_and_trains(
     labels.relabel(shop, learned[:2], "drop", actor="Ada")
     at = open_page(PAGE, fine_tuning__view="Retrain")
     assert at.segmented_control(key=f"{PAGE}.view").options[0] == "Retrain"
-    (table,) = [each for each in at.dataframe if each.key == f"{KEY}.changes"]
-    assert table.value.to_numpy().tolist() == [
+    assert at.dataframe[0].value.to_numpy().tolist() == [
         ["new type", "rust", 3],
         ["corrected", "dirt → drop", 2],
         ["more to train on", "rust", 3],

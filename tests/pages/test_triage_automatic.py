@@ -445,7 +445,7 @@ def test_a_training_is_offered_once_enough_was_decided_and_leads_to_what_is_new(
     at = click(at, f"{PAGE}.retrain")
     assert "Fine-tuning" in [each.value for each in at.header]
     assert at.segmented_control(key="fine_tuning.view").value == "Retrain"
-    assert "Since resnet18-1 was trained" in [each.value for each in at.subheader]
+    assert r"Since resnet18\-1 was trained" in [each.value for each in at.subheader]
 
 
 # Who may do what
