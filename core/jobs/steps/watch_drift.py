@@ -240,12 +240,11 @@ def _waiting(workspace: Workspace, plan: Run) -> list[TakenImage]:
     """Images from where the next window begins."""
     pause = applications.current_pause(workspace)
     resumed = pause.at if pause is not None and not pause.paused else ""
-    waiting = drift.list_taken(workspace, since=max(resumed, plan.created_at))
     newest = next(iter(drift.list_windows(workspace, plan=plan.id, limit=1)), None)
-    numbers = [each.id for each in waiting]
-    if newest is None or newest.first_arrival not in numbers:
-        return waiting
-    return waiting[numbers.index(newest.first_arrival) + STEP :]
+    first = newest.first_arrival if newest else 0
+    waiting = drift.list_taken(workspace, since=max(resumed, plan.created_at), first=first)
+    is_going_on = bool(waiting) and waiting[0].id == first  # nobody has resumed since
+    return waiting[STEP:] if is_going_on else waiting
 
 
 def _labels_of(waiting: Sequence[TakenImage], model: Model) -> list[str | None]:
