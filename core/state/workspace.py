@@ -6,7 +6,8 @@
                     backups/ exports/
 
 The uid never changes and is never used twice, so that a link or a cached image of a deleted
-workspace can never be taken for one of another.
+workspace can never be taken for one of another. Workspaces in the home's private folder are listed
+nowhere: they are found by who knows their uid, and their facts are always in SQLite.
 """
 
 import json
@@ -26,7 +27,9 @@ from core.state.clock import now
 from core.state.files import replace_file
 
 MARKER = "workspace.json"
+SQLITE = "sqlite"  # what the marker says of the database of a private workspace
 _NAME_LIMIT = 80
+_PRIVATE = (".story", "copies")
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,25 @@ def list_workspaces(settings: Settings | None = None) -> list[Workspace]:
 
 
 def find_workspace(uid: str, settings: Settings | None = None) -> Workspace | None:
-    """The workspace with this uid, or None."""
-    return next((w for w in list_workspaces(settings) if w.uid == uid), None)
+    """The workspace with this uid, a private one among them, or None."""
+    listed = next((w for w in list_workspaces(settings) if w.uid == uid), None)
+    return listed or find_private(uid, settings)
+
+
+def private_folder(settings: Settings) -> Path:
+    """Where the private workspaces are, each in a folder that is called by its uid."""
+    return settings.home.joinpath(*_PRIVATE)
+
+
+def find_private(uid: str, settings: Settings | None = None) -> Workspace | None:
+    """The private workspace with this uid, or None."""
+    if not _is_uid(uid):
+        return None
+    settings = settings or load_settings()
+    try:
+        return _read(private_folder(settings) / uid, settings)
+    except OperatorError:
+        return None
 
 
 def rename_workspace(workspace: Workspace, name: str) -> Workspace:
@@ -211,9 +231,14 @@ def _read(path: Path, settings: Settings) -> Workspace:
         raise OperatorError(
             f"{path / MARKER} cannot be read.", str(error), "Restore the file from a backup."
         ) from error
-    if not re.fullmatch(r"[0-9a-f]{16}", str(uid)):
+    if not _is_uid(str(uid)):
         raise OperatorError(f"{path / MARKER} has no valid uid.", f"It says {uid!r}.")
-    return Workspace(path, uid, str(name), str(created_at), settings.database_url)
+    url = None if marker.get("database") == SQLITE else settings.database_url
+    return Workspace(path, uid, str(name), str(created_at), url)
+
+
+def _is_uid(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{16}", text) is not None
 
 
 def _bytes_below(entry: Path) -> int:

@@ -7,13 +7,14 @@ one picture of both, `dataset` plans many and writes them.
 from core.images.synthetic.dataset import (
     DatasetPlan,
     SyntheticImage,
+    plan_arrivals,
     plan_dataset,
     plan_line_images,
     plan_training_images,
     write_dataset,
     write_plan,
 )
-from core.images.synthetic.defects import DEFECT_CLASSES, MULTIPLE
+from core.images.synthetic.defects import DEFECT_CLASSES, LATE_CLASSES, MULTIPLE
 from core.images.synthetic.rendering import (
     DefectBox,
     contact_sheet,
@@ -23,11 +24,13 @@ from core.images.synthetic.rendering import (
 
 __all__ = [
     "DEFECT_CLASSES",
+    "LATE_CLASSES",
     "MULTIPLE",
     "DatasetPlan",
     "DefectBox",
     "SyntheticImage",
     "contact_sheet",
+    "plan_arrivals",
     "plan_dataset",
     "plan_line_images",
     "plan_training_images",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core.images.synthetic.defects import DEFECT_CLASSES, MULTIPLE
+from core.images.synthetic.defects import DEFECT_CLASSES, LATE_CLASSES, MULTIPLE
 from core.images.synthetic.rendering import DefectBox, render_image
 from core.vocabulary import SPLITS
 
@@ -40,7 +40,8 @@ _PAPER_COUNTS: Mapping[tuple[str, str], int] = {
     ("test", MULTIPLE): 2,
 }
 _LABELS = (*DEFECT_CLASSES, MULTIPLE)
-_PURPOSES = ("paper", "added", "line")  # their places are part of every seed: append only
+_DRAWN = (*_LABELS, *LATE_CLASSES)
+_PURPOSES = ("paper", "added", "line", "arrivals")  # their places, and those of `_DRAWN`, are part of every seed
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class SyntheticImage:
         name: path below the data set's folder, with forward slashes.
         split: one of `SPLITS`; None where nobody has looked at the picture, whose name then does
             not tell the label either.
-        label: what it shows: one of `DEFECT_CLASSES`, or "multiple".
+        label: what it shows: one of `DEFECT_CLASSES` or `LATE_CLASSES`, or "multiple".
         seed: seed of `render_image`, in [0, 2**63).
         boxes: where its defects lie; empty until it is rendered.
     """
@@ -187,6 +188,39 @@ def plan_line_images(n_images: int, *, seed: int = 0) -> DatasetPlan:
     )
 
 
+def plan_arrivals(n_images: int, *, n_new: int, seed: int = 0) -> DatasetPlan:
+    """Plan what a line brings on the day when a defect appears that nobody has seen before.
+
+    None has a label or a split, their classes are mixed, and their names tell nothing. The others
+    are in the proportions of the paper's validation images. None of them is in another plan.
+
+    Args:
+        n_images: at least 1.
+        n_new: how many of them show the new defect, one of `LATE_CLASSES`; at most `n_images`.
+        seed: at least 0.
+
+    Raises:
+        ValueError: a number is out of its range.
+    """
+    _check_plan(n_images, seed)
+    if not 0 <= n_new <= n_images:
+        raise ValueError(f"n_new must be between 0 and {n_images}, got {n_new}")
+    usual = _plan_like_validation(n_images - n_new, None, seed, purpose="arrivals")
+    new = [
+        _plan_image("arrivals", None, LATE_CLASSES[0], number, seed)
+        for number in range(1, n_new + 1)
+    ]
+    images = usual + new
+    order = np.random.default_rng([seed, _PURPOSES.index("arrivals")]).permutation(n_images)
+    return DatasetPlan(
+        seed,
+        tuple(
+            replace(images[place], name=f"arrival_{number:04d}.jpg")
+            for number, place in enumerate(order.tolist(), start=1)
+        ),
+    )
+
+
 def write_dataset(
     folder: Path,
     *,
@@ -262,11 +296,13 @@ def write_plan(
     return done
 
 
-def _plan_like_validation(n_images: int, split: str | None, seed: int) -> list[SyntheticImage]:
+def _plan_like_validation(
+    n_images: int, split: str | None, seed: int, *, purpose: str = "line"
+) -> list[SyntheticImage]:
     """Images of the line in the proportions of the paper's validation images, class by class."""
     shares = _apportion(n_images, [_PAPER_COUNTS["validation", label] for label in _LABELS])
     return [
-        _plan_image("line", split, label, number, seed)
+        _plan_image(purpose, split, label, number, seed)
         for label, n_label in zip(_LABELS, shares, strict=True)
         for number in range(1, n_label + 1)
     ]
@@ -276,7 +312,7 @@ def _plan_image(
     purpose: str, split: str | None, label: str, number: int, seed: int
 ) -> SyntheticImage:
     places = (*SPLITS, None)
-    place = (_PURPOSES.index(purpose), places.index(split), _LABELS.index(label), number)
+    place = (_PURPOSES.index(purpose), places.index(split), _DRAWN.index(label), number)
     state = np.random.SeedSequence([seed, *place]).generate_state(1, np.uint64)
     name = f"{split}/{label}/{label}_{number:04d}.jpg"
     return SyntheticImage(name, split, label, seed=int(state[0] >> np.uint64(1)))

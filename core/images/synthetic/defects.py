@@ -1,4 +1,4 @@
-"""What do dirt, drops, scratches and watermarks do to a car-paint panel?
+"""What do dirt, drops, scratches and watermarks do to a car-paint panel? And a fingerprint?
 
 Each drawer makes one defect of one class as fields on a patch of its own: relief that tilts the
 clear coat, cover that hides the base coat, dulling that takes the clear coat's gloss. Whatever the
@@ -13,6 +13,7 @@ from PIL import Image
 
 DEFECT_CLASSES = ("dirt", "drop", "scratch", "watermark")
 MULTIPLE = "multiple"
+LATE_CLASSES = ("fingerprint",)  # what no data set knows: a line brings it one day
 
 # A nib's trough has faded at this many radii of the nib, however stretched.
 _NIB_REACH = 4.6
@@ -56,7 +57,7 @@ def draw_defect(
     """Draw a defect of class `label`.
 
     Args:
-        label: one of `DEFECT_CLASSES`.
+        label: one of `DEFECT_CLASSES` or `LATE_CLASSES`.
         rng: where chance comes from.
         room_px: height and width that the patch must fit into, at least 200 each.
         luminance: brightness of the base coat in [0, 1]; stains and scratches contrast with it.
@@ -218,11 +219,40 @@ def _draw_watermark(rng: np.random.Generator, room_px: tuple[int, int], luminanc
     return Defect("watermark", extent, covers=(Cover(stain, deposit),), dulling=0.7 * stain)
 
 
+def _draw_fingerprint(
+    rng: np.random.Generator, room_px: tuple[int, int], luminance: float
+) -> Defect:
+    """Where somebody touched the panel: an oval of greasy ridges that bend around a whorl."""
+    radius = rng.uniform(62.0, 96.0)
+    half = int(min(1.45 * radius + 8.0, min(room_px) / 2 - 1))
+    radius = min(radius, (half - 8.0) / 1.45)
+    y, x = _grid(2 * half, 2 * half)
+    y -= half
+    x -= half
+    turn = rng.uniform(0.0, np.pi)
+    cos, sin = np.float32(np.cos(turn) / radius), np.float32(np.sin(turn) / radius)
+    along, across = (cos * x + sin * y) / np.float32(1.3), cos * y - sin * x
+    oval = np.sqrt(along**2 + across**2) + np.float32(0.06) * _cloud(rng, x.shape, cell_px=radius)
+    touched = _step((1.0 - oval) / np.float32(0.08))
+    # Ridges are level lines of the distance from the whorl, which lies off the middle.
+    whorl = np.hypot(1.5 * (along - rng.uniform(-0.3, 0.3)), across - rng.uniform(-0.35, 0.35))
+    bent = whorl + np.float32(0.07) * _cloud(rng, x.shape, cell_px=0.7 * radius)
+    n_ridges = rng.uniform(5.0, 6.5)
+    ridges = 0.5 + 0.5 * np.clip(1.8 * np.sin(2.0 * np.pi * n_ridges * bent), -1.0, 1.0)
+    pressed = np.clip(0.85 + 0.3 * _cloud(rng, x.shape, cell_px=0.5 * radius), 0.2, 1.3)
+    print_ = (ridges * touched * pressed).astype(np.float32)
+    grease = _grey(rng, 0.55, 0.8) if luminance < 0.3 else _grey(rng, 0.05, 0.16)
+    film = np.float32(rng.uniform(0.3, 0.5)) * np.clip(print_, 0.0, 1.0)
+    extent = np.clip(print_, 0.0, 1.0)
+    return Defect("fingerprint", extent, covers=(Cover(film, grease),), dulling=0.8 * film)
+
+
 _DRAWERS: dict[str, Callable[[np.random.Generator, tuple[int, int], float], Defect]] = {
     "dirt": _draw_dirt,
     "drop": _draw_drop,
     "scratch": _draw_scratch,
     "watermark": _draw_watermark,
+    "fingerprint": _draw_fingerprint,
 }
 
 

@@ -13,7 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from core.images.synthetic.defects import DEFECT_CLASSES, MULTIPLE, Defect, draw_defect
+from core.images.synthetic.defects import (
+    DEFECT_CLASSES,
+    LATE_CLASSES,
+    MULTIPLE,
+    Defect,
+    draw_defect,
+)
 from core.images.synthetic.panel import FRAME_PX, expose, photograph
 from core.images.synthetic.radiance import Scene, defect_light, draw_scene, panel_light
 
@@ -24,11 +30,11 @@ _SHEET_GAP_PX = 4
 # A defect that the light hides is drawn anew: what nobody can see deserves no label. Contrast is in
 # display values, 0 to 1, after reduction by three, which is about what a 224-pixel network sees.
 _REDUCTION = 3
-_MIN_CONTRAST = {"dirt": 0.09, "drop": 0.06, "scratch": 0.07, "watermark": 0.032}
+_MIN_CONTRAST = {"dirt": 0.09, "drop": 0.06, "scratch": 0.07, "watermark": 0.032, "fingerprint": 0.032}
 # Flake hides faint rims: so many times its contrast is asked for in addition.
 _FLAKE_HIDES = 3.5
 # Share of the defect's extent that must have at least that contrast.
-_MIN_SEEN = {"dirt": 0.28, "drop": 0.22, "scratch": 0.45, "watermark": 0.4}
+_MIN_SEEN = {"dirt": 0.28, "drop": 0.22, "scratch": 0.45, "watermark": 0.4, "fingerprint": 0.4}
 _MAX_DRAWS = 12
 # Change of linear light that no picture shows: one grey level in the darkest paint, less elsewhere.
 _LEAST_CHANGE = 8e-4
@@ -86,7 +92,8 @@ def render_image(
     """Picture of the panel of `seed` with a defect of class `label`.
 
     Args:
-        label: one of `DEFECT_CLASSES`, or "multiple" for two or three defects of different classes.
+        label: one of `DEFECT_CLASSES` or `LATE_CLASSES`, or "multiple" for two or three defects of
+            different `DEFECT_CLASSES`.
         seed: at least 0; the same seed gives the same panel under every label.
         size: edge in pixels, from 32 to 640, the camera's own.
 
@@ -97,8 +104,9 @@ def render_image(
         ValueError: `label` is unknown, `seed` or `size` is out of range.
     """
     _check(seed, size)
-    if label != MULTIPLE and label not in DEFECT_CLASSES:
-        known = ", ".join((*DEFECT_CLASSES, MULTIPLE))
+    known_labels = (*DEFECT_CLASSES, *LATE_CLASSES, MULTIPLE)
+    if label not in known_labels:
+        known = ", ".join(known_labels)
         raise ValueError(f"label must be one of {known}, got {label!r}")
     scene = _scene(seed)
     linear = panel_light(scene)
