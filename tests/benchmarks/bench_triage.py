@@ -20,7 +20,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -331,7 +331,8 @@ def row(
     return {"name": name, "value": round(float(value), 3), **given, "holds": bool(holds), **details}
 
 
-if __name__ == "__main__":
+def report(bench: Callable[[Path, Path], list[dict]]) -> None:
+    """Run a benchmark of real data, print its rows, and end with 1 where one does not hold."""
     data, weights = os.environ.get("LACQUER_TEST_DATA"), os.environ.get("LACQUER_WEIGHTS_DIR")
     if not (data and weights):
         print("LACQUER_TEST_DATA and LACQUER_WEIGHTS_DIR name no real data: nothing measured")
@@ -340,3 +341,7 @@ if __name__ == "__main__":
     for each in rows:
         print(each)
     sys.exit(not all(each["holds"] for each in rows))
+
+
+if __name__ == "__main__":
+    report(bench)
