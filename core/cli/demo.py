@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from argparse import Namespace
@@ -13,30 +14,28 @@ from core.cli.parser import Commands, add_command, whole_number
 from core.cli.session import Answer, Session
 from core.cli.workspaces import delete
 from core.errors import OperatorError
+from core.jobs import story
 from core.jobs.configs import (
     ApplyTriage,
     ClusterImages,
-    CompareMaps,
     EmbedImages,
     EvaluateModel,
-    FineTune,
     GenerateImages,
     JobConfig,
-    PlanTriage,
     ProjectEmbedding,
     from_json,
 )
 from core.latent.backbones import BACKBONES
+from core.state.story import ARRIVALS, START, TUNED, has_templates, keep_template
 
 if TYPE_CHECKING:
     from core.state.workspace import Workspace
 
 _N_CLUSTERS = 4  # as in the paper, whose images have four classes
-_MAP = "pacmap"  # the plane of the paper's k-means; a third of the time that UMAP takes
 _SMALLEST = "mobilenet_v2"
-_EPOCHS = 10  # of the last block alone: half a minute, where the paper's 100 of all take an hour
 _N_IMAGES = 344  # as in the paper
 _N_OF_LINE = 160  # beside them: 80 to calibrate by, 80 to triage
+_N_ARRIVALS, _N_NEW = 24, 12  # that the story lets the line bring late
 # What the demo may promise: the least and the greatest share of wrong labels. 5 % is the usual
 # promise, but it takes 59 calibration images that the model is sure of without a wrong one, nearly
 # all of the 80 that show a single defect; 10 % takes 29. More than one wrong label in ten nobody
@@ -44,7 +43,7 @@ _N_OF_LINE = 160  # beside them: 80 to calibrate by, 80 to triage
 # calibration images decide, and of the line's how many the model is sure of, never what they really
 # show. To take the strictest that labels anything spends a little of the chance that the promise
 # fails, as docs/triage.md says of every choice after looking.
-_PROMISES = (0.05, 0.1)
+_PROMISES = (story.PROMISE, 0.1)
 
 
 def add_commands(commands: Commands) -> None:
@@ -54,11 +53,12 @@ def add_commands(commands: Commands) -> None:
     )
     demo.description = (
         "Make a workspace of synthetic paint defects: generated, embedded, laid out by PaCMAP "
-        "and grouped by k-means with k = 4, as in the paper; then the last block is fine-tuned "
-        f"for {_EPOCHS} epochs, the model evaluated, and its map laid over the one before. It "
-        "labels what it is sure of among further images, those of a line, and the others wait in "
-        "the triage queue. What is done already is not done again. The workspace is `demo` in "
-        "LACQUER_HOME unless --workspace says otherwise."
+        "and grouped by k-means with k = 4, as in the paper; a head learns to read the features as "
+        "they are, then the last block is fine-tuned, the model evaluated, and its map laid over "
+        "the one before. It labels what it is sure of among further images, those of a line, and "
+        "the others wait in the triage queue. On the way the templates of the app's page Story are "
+        "kept. What is done already is not done again. The workspace is `demo` in LACQUER_HOME "
+        "unless --workspace says otherwise."
     )
     demo.add_argument("--seed", type=whole_number(0), default=0, help="of the images (default: 0)")
     demo.add_argument(
@@ -91,12 +91,13 @@ def make_demo(session: Session, asked: Namespace) -> Answer:
     steps.do(GenerateImages(n_images=_n_of_line(asked.n), seed=asked.seed, of_line=True))
     backbone = asked.backbone or steps.earlier_backbone() or _usual_backbone(session, workspace)
     embedded = steps.do(EmbedImages(backbone=backbone))
-    projected = steps.do(ProjectEmbedding(embedding=embedded["run"], method=_MAP))
+    projected = steps.do(ProjectEmbedding(embedding=embedded["run"], method=story.MAP))
     clustered = steps.do(
         ClusterImages(run=embedded["run"], parameters=(("n_clusters", _N_CLUSTERS),))
     )
-    tuned, about_model = _tune(workspace, steps, backbone)
-    routed, about_queue = _triage(session, workspace, steps, tuned["model"])
+    keeper = _StoryKeeper(session, workspace, asked.seed)
+    tuned, about_model = _tune(workspace, steps, keeper, backbone)
+    routed, about_queue = _triage(session, workspace, steps, keeper, tuned["model"])
     data = {
         "workspace": str(workspace.path),
         "n_images": embedded["n_images"],
@@ -111,30 +112,40 @@ def make_demo(session: Session, asked: Namespace) -> Answer:
         "ari": clustered["ari"],
         **tuned,
         **routed,
+        "story": keeper.is_there,
     }
     lines = [
         f"{data['n_images']:,} images in {workspace.path}, {data['seconds']:.0f} s.",
         about_model,
         about_queue,
+        keeper.about,
         *filter(None, [embedded["weights"]["notice"]]),
         "Look at them with `streamlit run app.py`.",
     ]
     return Answer(data, "\n".join(lines))
 
 
-def _tune(workspace: Workspace, steps: _Steps, backbone: str) -> tuple[Mapping[str, Any], str]:
+def _tune(
+    workspace: Workspace, steps: _Steps, keeper: _StoryKeeper, backbone: str
+) -> tuple[Mapping[str, Any], str]:
     """Fine-tune and evaluate: what came out, and a line about it; few images train nothing."""
     from core.jobs.training_set import choose_training_set, find_problems
 
-    config = FineTune(backbone=backbone, mode="last_block", epochs=_EPOCHS)
+    config = story.fine_tune(backbone)
     problems = find_problems(workspace, config, choose_training_set(workspace, config))
     if problems and problems[0].is_blocking:
         return {"model": None}, f"No model was trained. {problems[0].title}"
+    read = steps.do(story.read_features(backbone))
+    if not steps.is_done(config):
+        keeper.keep(START)
     trained = steps.do(config)
     measured = steps.do(EvaluateModel(trained["model"]))
-    steps.do(CompareMaps(trained["model"], method=_MAP))
+    compared = steps.do(story.compare_maps(trained["model"]))
+    before = compared["separation"]["validation"]["before"]["adjusted_rand_index"]
     found = {
         "model": trained["model"],
+        "val_accuracy_before": read["val_accuracy"],
+        "ari_before": before,
         "val_accuracy": trained["val_accuracy"],
         "ari_tuned": measured["ari"],
         "mixed_cluster_share": measured["mixed_cluster_share"],
@@ -144,7 +155,11 @@ def _tune(workspace: Workspace, steps: _Steps, backbone: str) -> tuple[Mapping[s
 
 
 def _triage(
-    session: Session, workspace: Workspace, steps: _Steps, model: str | None
+    session: Session,
+    workspace: Workspace,
+    steps: _Steps,
+    keeper: _StoryKeeper,
+    model: str | None,
 ) -> tuple[Mapping[str, Any], str]:
     """Let the model label what it may, and people the rest: what came of it, and a line about it.
 
@@ -158,9 +173,12 @@ def _triage(
         return counts, f"{n_queued:,} images wait in the queue."
     if models.promoted(workspace) is None:
         models.promote(workspace, model, actor=session.actor, reason="the demo's model")
-    plan = steps.do(PlanTriage(model, max_error=_PROMISES[0]))
+    plan = steps.do(story.plan(model))
     promise = choose_promise(plan["curve"])
-    done = steps.do(ApplyTriage(plan["run"], max_error=promise))
+    config = ApplyTriage(plan["run"], max_error=promise)
+    if not steps.is_done(config):
+        keeper.keep(TUNED)
+    done = steps.do(config)
     counts = {name: done[name] for name in ("plan", "application", "n_labelled", "n_queued")}
     waiting = f"{done['n_queued']:,} images wait in the queue."
     if not done["n_labelled"]:
@@ -242,6 +260,48 @@ def _usual_backbone(session: Session, workspace: Workspace) -> str:
     return _SMALLEST
 
 
+class _StoryKeeper:
+    """Keeps the demo at two moments, as the templates of the page Story."""
+
+    def __init__(self, session: Session, workspace: Workspace, seed: int) -> None:
+        self._settings = session.settings
+        self._workspace = workspace
+        self._seed = seed
+
+    def keep(self, stage: str) -> None:
+        """Keep the workspace as it is now, unless people or models have been at work in it."""
+        from core.state import applications
+
+        if applications.list_applications(self._workspace):
+            return
+        if stage == START:
+            self._draw_arrivals()
+        keep_template(self._workspace, stage, self._settings)
+        sys.stderr.write(f"Story: kept the template {stage}\n")
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the story can be told."""
+        return has_templates(self._settings)
+
+    @property
+    def about(self) -> str:
+        """A line about it."""
+        if self.is_there:
+            return "The page Story walks through it, on a copy of one's own."
+        return "For the page Story, make the demo anew: add --reset."
+
+    def _draw_arrivals(self) -> None:
+        """What the line brings late, in a folder of the workspace that each copy shares."""
+        from core.images.synthetic import plan_arrivals, write_plan
+        from core.images.synthetic.dataset import ANNOTATIONS
+
+        folder = self._workspace.folder(ARRIVALS)
+        plan = plan_arrivals(_N_ARRIVALS, n_new=_N_NEW, seed=self._seed)
+        write_plan(plan, folder, n_workers=os.cpu_count() or 1)
+        (folder / ANNOTATIONS).unlink()  # it tells what they show
+
+
 class _Steps:
     """The steps of the demo, each done once however often the demo is asked for."""
 
@@ -260,6 +320,10 @@ class _Steps:
         seconds = round(time.perf_counter() - began, 2)
         self.done.append({"step": config.kind, "seconds": seconds, "done_before": bool(earlier)})
         return result
+
+    def is_done(self, config: JobConfig) -> bool:
+        """Whether a job has been done before, and what it made is still there."""
+        return self._earlier(config) is not None
 
     def earlier_backbone(self) -> str | None:
         """The backbone of the newest embedding that is there."""

@@ -40,8 +40,9 @@ _PAPER_COUNTS: Mapping[tuple[str, str], int] = {
     ("test", MULTIPLE): 2,
 }
 _LABELS = (*DEFECT_CLASSES, MULTIPLE)
+# The places of these are part of every seed: append only.
 _DRAWN = (*_LABELS, *LATE_CLASSES)
-_PURPOSES = ("paper", "added", "line", "arrivals")  # their places, and those of `_DRAWN`, are part of every seed
+_PURPOSES = ("paper", "added", "line", "arrivals")
 
 
 @dataclass(frozen=True)

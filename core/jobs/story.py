@@ -1,0 +1,106 @@
+"""The story's computations: which jobs it consists of, and which one comes next in a copy.
+
+The demo does the same jobs when it makes the story's templates, so that what a visitor computes
+live is what the finished template shows.
+"""
+
+from __future__ import annotations
+
+from core.errors import OperatorError
+from core.jobs.configs import CompareMaps, FineTune, ImportImages, JobConfig, PlanTriage
+from core.state import job_rows, models, runs, story
+from core.state.models import Model
+from core.state.runs import Run
+from core.state.workspace import Workspace
+
+MAP = "pacmap"  # the plane of the paper's k-means; a third of the time that UMAP takes
+PROMISE = 0.05
+_EPOCHS = 20  # of the last block alone: a minute at most, where the paper's 100 of all take an hour
+
+
+def read_features(backbone: str) -> FineTune:
+    """The paper's other mode: a head alone, on features that nobody has tuned."""
+    return FineTune(backbone=backbone, mode="head", epochs=30, learning_rate=0.01)
+
+
+def fine_tune(backbone: str) -> FineTune:
+    """The paper's fine-tuning, as much of it as fits into a minute on two cores.
+
+    The rate is twenty times the paper's and falls along a cosine, for there are a fifth of its
+    epochs; what frozen layers see is computed once.
+    """
+    return FineTune(
+        backbone=backbone,
+        mode="last_block",
+        epochs=_EPOCHS,
+        batch_size=16,
+        learning_rate=0.02,
+        schedule="cosine",
+    )
+
+
+def compare_maps(model: str) -> CompareMaps:
+    """The map of the generic features, and the tuned ones laid over it."""
+    return CompareMaps(model, method=MAP)
+
+
+def plan(model: str) -> PlanTriage:
+    """The price of every promise; on the features that are there, not averaged over flips."""
+    return PlanTriage(model, max_error=PROMISE, average_flips=False)
+
+
+def take_arrivals(copy: Workspace) -> ImportImages:
+    """What the line brings on the day when a defect appears that nobody has seen before."""
+    folder = copy.path / story.ARRIVALS
+    return ImportImages(source=str(folder), format="folder", split="keep", shown_as="the line")
+
+
+def generic_embedding(copy: Workspace) -> Run | None:
+    """The features by the weights that the fine-tuning begins with: the first that were made."""
+    found = runs.list_runs(copy, "embedding")
+    return found[-1] if found else None
+
+
+def tuned_model(copy: Workspace) -> Model | None:
+    """The newest model whose features are its own."""
+    return next((each for each in models.list_models(copy) if each.mode != "head"), None)
+
+
+def reading_model(copy: Workspace) -> Model | None:
+    """The newest head on the generic features."""
+    return next((each for each in models.list_models(copy) if each.mode == "head"), None)
+
+
+def next_job(copy: Workspace) -> JobConfig | None:
+    """What a copy lacks once its model is tuned; None where nothing does, or a job has failed.
+
+    Whoever opens a page of the story asks, so that what a closed tab left undone goes on.
+    """
+    model = tuned_model(copy)
+    if model is None or job_rows.list_jobs(copy, statuses=job_rows.ACTIVE, limit=1):
+        return None
+    wanted: tuple[tuple[str, JobConfig], ...] = (
+        ("movement", compare_maps(model.id)),
+        ("triage_plan", plan(model.id)),
+    )
+    for kind, config in wanted:
+        if any(run.config["model"] == model.id for run in runs.list_runs(copy, kind)):
+            continue
+        return None if _has_failed(copy, config) else config
+    return None
+
+
+def put_to_work(copy: Workspace, *, actor: str) -> None:
+    """Promote the tuned model, unless it is at work already."""
+    model = tuned_model(copy)
+    if model is None or models.promoted(copy) is not None:
+        return
+    try:
+        models.promote(copy, model.id, actor=actor, reason="the story's model")
+    except OperatorError:  # another tab of this visitor was quicker
+        return
+
+
+def _has_failed(copy: Workspace, config: JobConfig) -> bool:
+    newest = next(iter(job_rows.list_jobs(copy, kinds=(config.kind,), limit=1)), None)
+    return newest is not None and newest.status in ("failed", "cancelled")
