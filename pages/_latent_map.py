@@ -97,6 +97,7 @@ def latent_map(
     group: str = "",
     height: int = 560,
     frame: Frame | None = None,
+    glide_from: Resource | None = None,
     selection: StoredSelection | None = None,
     on_change: Callable[[], None] | None = None,
 ) -> MapSelection | None:
@@ -113,6 +114,7 @@ def latent_map(
         group: maps of one group share hover and selection, in the browser, at once.
         height: of the map in px.
         frame: what it shows at first; None for all of its points.
+        glide_from: points of another map, from whose places those of this one glide to their own.
         selection: what Python holds as selected; None where it holds nothing.
         on_change: called before the rerun that a new selection causes.
 
@@ -141,6 +143,7 @@ def latent_map(
             "points_url": points.url,
             "colours_url": colours.url,
             "colours_version": colours.version,
+            "glide_from_url": "" if glide_from is None else glide_from.url,
             "kind": kind,
             "legend": described,
             "thumbnail_url": thumbnail_url,

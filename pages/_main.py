@@ -3,7 +3,8 @@
 import streamlit as st
 
 from core.errors import OperatorError
-from core.settings import PROJECT_ROOT
+from core.settings import PROJECT_ROOT, load_settings
+from core.state.story import has_templates
 from pages._access import current_person, login_is_configured
 from pages._shared import keep_name, show_error, show_sidebar
 
@@ -14,12 +15,12 @@ PAGES = PROJECT_ROOT / "pages"
 st.set_page_config(page_title="Lacquer", page_icon=str(ASSETS / "favicon.png"), layout="wide")
 st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
 
+overview = st.Page(PAGES / "overview.py", title="Overview", icon=":material/home:", default=True)
+story = st.Page(PAGES / "story.py", title="Story", icon=":material/auto_stories:", url_path="story")
 must_log_in = login_is_configured() and current_person() is None
 page = st.navigation(  # before the log-in too, else a link to a page would be "not found"
     {
-        "": [
-            st.Page(PAGES / "overview.py", title="Overview", icon=":material/home:", default=True)
-        ],
+        "": [overview, *([story] if has_templates(load_settings()) else [])],
         "Analyse": [
             st.Page(
                 PAGES / "dataset.py",
@@ -92,7 +93,8 @@ if must_log_in:
     st.stop()
 st.html(ASSETS / "pages.css")
 keep_name()
-show_sidebar()
+if page.url_path != story.url_path:  # it has a workspace of its own for each visitor
+    show_sidebar()
 try:
     page.run()
 except OperatorError as error:

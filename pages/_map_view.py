@@ -74,6 +74,7 @@ def draw_map(
     height: int,
     key: str,
     frame: Frame | None = None,
+    glide_from: Run | None = None,
 ) -> None:
     """One map; maps of one group are linked, and all share the selection.
 
@@ -81,6 +82,7 @@ def draw_map(
         colour_by: the name of a colouring.
         key: of the component.
         frame: what it shows at first; None for all of its points.
+        glide_from: another map, from whose places the points glide to their own.
     """
     version = catalog.fingerprint(workspace)
     kind, _, clustering = colour_by.partition(":")
@@ -90,7 +92,8 @@ def draw_map(
     )
     address = f"{PREFIX.lstrip('/')}/{workspace.uid}"
     latent_map(
-        points=Resource(f"{address}/points/{projection.id}", projection.id),
+        points=_points(address, projection),
+        glide_from=None if glide_from is None else _points(address, glide_from),
         colours=Resource(
             f"{address}/colours/{projection.id}?{urlencode({'by': colour_by, 'v': version})}",
             f"{projection.id}/{colour_by}@{version}",
@@ -193,6 +196,10 @@ def _legend(
     # By uid too: the same images imported elsewhere make the same map, under other labels.
     run = runs.get_run(_workspace, projection)
     return colour(_workspace, runs.load_array(_workspace, run, "image_ids"), colour_by)
+
+
+def _points(address: str, projection: Run) -> Resource:
+    return Resource(f"{address}/points/{projection.id}", projection.id)
 
 
 def _categories(colouring: Colouring) -> list[Category]:

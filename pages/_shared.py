@@ -17,7 +17,7 @@ from core.settings import PROJECT_ROOT, load_settings
 from core.state import job_rows
 from core.state.change_log import Batch
 from core.state.job_rows import Job
-from core.state.workspace import Workspace, list_workspaces, open_workspace
+from core.state.workspace import Workspace, find_private, list_workspaces, open_workspace
 from pages._access import Person, clean_person, current_person, login_is_configured, name_cookie
 from pages._access import require as require_role
 
@@ -56,11 +56,12 @@ def find_current_workspace() -> Workspace | None:
         *(uid for uid, workspace in known.items() if workspace.path == first),
         *known,
     ]
-    uid = next((uid for uid in preferred if uid in known), None)
-    if uid is None:
-        return None
-    enter_workspace(uid)
-    return open_workspace(known[uid].path)
+    for uid in filter(None, preferred):
+        found = known.get(uid) or find_private(uid)
+        if found is not None:
+            enter_workspace(uid)
+            return open_workspace(found.path)
+    return None
 
 
 def enter_workspace(uid: str) -> None:
@@ -72,13 +73,14 @@ def enter_workspace(uid: str) -> None:
 def show_sidebar() -> None:
     """The choice of workspace, below the navigation."""
     workspaces = {workspace.uid: workspace for workspace in list_workspaces()}
+    current = find_current_workspace()
+    if current is None:
+        return
+    workspaces.setdefault(current.uid, current)  # a private one is listed for its visitor alone
     known = told_apart(
         {uid: workspace.name for uid, workspace in workspaces.items()},
         lambda uid: workspaces[uid].path.name,
     )
-    current = find_current_workspace()
-    if current is None:
-        return
     with st.sidebar:
         chosen = st.selectbox(
             "Workspace",
@@ -129,6 +131,7 @@ def forget_view() -> None:
         "defect_types",
         "inbox",
         "activity",
+        "story",
     )
     for key in list(st.session_state):
         if str(key).partition(".")[0] in (*pages, "last_change"):

@@ -62,7 +62,7 @@ def show_automatic(workspace: Workspace) -> None:
     if plan is None:
         _explain(rule)
     elif rule == "risk":
-        _show_risk(workspace, model, plan)
+        show_risk(workspace, model, plan)
     else:
         _show_cluster(workspace, plan)
     _show_applications(workspace)
@@ -166,7 +166,22 @@ def _explain(rule: str) -> None:
             )
 
 
-def _show_risk(workspace: Workspace, model: Model, plan: TriagePlan) -> None:
+def show_risk(
+    workspace: Workspace,
+    model: Model,
+    plan: TriagePlan,
+    *,
+    role: str = "data scientist",
+    first: float | None = None,
+    audit_percent: int = 2,
+) -> None:
+    """The price of each promise, the slider that makes one, and the button that applies it.
+
+    Args:
+        role: that applying needs.
+        first: the promise that is chosen at first; the plan's own where None.
+        audit_percent: of the automatic labels that people check, at first.
+    """
     _say_state(plan)
     promises = plan.promises
     key = f"{_KEY}.max_error.{plan.run.id}"
@@ -175,7 +190,7 @@ def _show_risk(workspace: Workspace, model: Model, plan: TriagePlan) -> None:
         chosen: float = st.select_slider(
             "Tolerated share of wrong automatic labels",
             promises,
-            value=plan.max_error,
+            value=plan.max_error if first is None else first,
             format_func=lambda share: f"{share * 100:.3g} %",
             key=key,
         )
@@ -183,7 +198,7 @@ def _show_risk(workspace: Workspace, model: Model, plan: TriagePlan) -> None:
         n_auto = round(point.auto_share * plan.n_images)
         _show_routes(n_auto, plan.n_images)
         _say_promise(plan, chosen, n_auto)
-        _offer_apply(workspace, plan, chosen, n_auto)
+        _offer_apply(workspace, plan, chosen, n_auto, role=role, audit_percent=audit_percent)
     with left:
         st.plotly_chart(
             figures.risk_coverage(
@@ -249,9 +264,19 @@ def _say_promise(plan: TriagePlan, chosen: float, n_auto: int) -> None:
     )
 
 
-def _offer_apply(workspace: Workspace, plan: TriagePlan, chosen: float, n_auto: int) -> None:
+def _offer_apply(
+    workspace: Workspace,
+    plan: TriagePlan,
+    chosen: float,
+    n_auto: int,
+    *,
+    role: str = "data scientist",
+    audit_percent: int = 2,
+) -> None:
     with st.expander("What people check"):
-        audit = _share("Of the automatic labels", 2, "audit", "To measure their true error.")
+        audit = _share(
+            "Of the automatic labels", audit_percent, "audit", "To measure their true error."
+        )
         second = _share("Two opinions on, of what is left", 5, "second", "To measure agreement.")
         gold = _share("Known images mixed in", 2, "gold", "To measure each person's accuracy.")
         st.caption("Checked and known images look like all others, and so many others are blind.")
@@ -279,6 +304,7 @@ def _offer_apply(workspace: Workspace, plan: TriagePlan, chosen: float, n_auto: 
                 second_share=second,
                 gold_share=gold,
             ),
+            role=role,
         )
         st.rerun()
 

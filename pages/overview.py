@@ -5,8 +5,9 @@ import streamlit as st
 from core import figures
 from core.errors import OperatorError
 from core.jobs.configs import GenerateImages
-from core.settings import load_settings
+from core.settings import PROJECT_ROOT, load_settings
 from core.state import catalog, models, runs
+from core.state.story import has_templates
 from core.state.workspace import (
     Workspace,
     create_workspace,
@@ -92,6 +93,22 @@ def show_progress(workspace: Workspace) -> None:
             st.rerun()
 
 
+def show_story() -> None:
+    """The way into the story, where the demo has been made."""
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            "**New here? Walk through the story:** why defects are hard to tell, what a minute of "
+            "fine-tuning changes, and how people and the model share the work. Ten minutes, on a "
+            "copy of your own."
+        )
+        st.page_link(
+            PROJECT_ROOT / "pages" / "story.py",
+            label="Begin",
+            icon=":material/auto_stories:",
+            width="content",
+        )
+
+
 def show_workspaces(current: Workspace | None) -> None:
     """Every workspace with the means to enter it, and a form for a new one."""
     st.subheader("Workspaces", anchor=False)
@@ -163,6 +180,8 @@ current = find_current_workspace()
 page_header(
     plain(current.name) if current else "Lacquer", "Surface defects, by eye and by latent space"
 )
+if has_templates(load_settings()):
+    show_story()
 if current is None:
     st.info(
         "Make a workspace to begin: a place for one set of images and all that is done with it."

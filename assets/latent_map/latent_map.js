@@ -6,6 +6,7 @@
 
 import { element, formatCount, iconButton, loadStyle, svg } from "../shared/dom.js";
 import { boundsOf, Camera, GridIndex, rowsInside } from "./geometry.js";
+import { glide, placesBefore, prefersStillness } from "./glide.js";
 import { HoverCard } from "./hover_card.js";
 import { CategoryLegend, scoreLegend } from "./legend.js";
 import { LitLayer } from "./lit_layer.js";
@@ -153,18 +154,22 @@ class LatentMap {
     const turn = (this.turn = (this.turn ?? 0) + 1);
     this.root.dataset.state = "loading";
     try {
-      const [plotly, points, colours] = await Promise.all([
+      const [plotly, points, colours, from] = await Promise.all([
         loadPlotly(data.plotly_url),
         loadPoints(data.points_url),
         loadColours(data.colours_url, data.kind),
+        data.glide_from_url ? loadPoints(data.glide_from_url) : null,
         loadStyle(data.style_url),
       ]);
       if (turn !== this.turn) return; // overtaken by newer data
       if (colours.length !== points.n) throw new Error("The colours do not belong to these points.");
       this.plotly = plotly;
+      const glides = from && points.ids !== this.points.ids && !prefersStillness();
       this.takePoints(points);
       this.takeColours(colours);
+      this.places = glides ? placesBefore(points, from) : points;
       await this.draw();
+      if (glides) await this.glide(turn);
     } catch (error) {
       if (turn === this.turn) this.showError(error);
       return;
@@ -229,6 +234,23 @@ class LatentMap {
 
   // ---- drawing
 
+  /** Moves the points from where they are drawn to their own places. */
+  async glide(turn) {
+    const start = this.places;
+    this.root.dataset.gliding = "";
+    await glide(this.points, start, async (places) => {
+      this.places = places;
+      await this.plotly.restyle(this.plot, {
+        x: this.traced.map((group) => Float32Array.from(group.rows, (row) => places.x[row])),
+        y: this.traced.map((group) => Float32Array.from(group.rows, (row) => places.y[row])),
+      });
+    }, () => turn !== this.turn || !this.root.isConnected);
+    if (turn !== this.turn) return;
+    this.places = this.points;
+    delete this.root.dataset.gliding;
+    this.drawOverlays();
+  }
+
   async draw() {
     const { n } = this.points;
     this.root.style.visibility = "visible";
@@ -245,8 +267,8 @@ class LatentMap {
     const traces = this.traced.map((group) => ({
       type: "scattergl",
       mode: "markers",
-      x: Float32Array.from(group.rows, (row) => this.points.x[row]),
-      y: Float32Array.from(group.rows, (row) => this.points.y[row]),
+      x: Float32Array.from(group.rows, (row) => this.places.x[row]),
+      y: Float32Array.from(group.rows, (row) => this.places.y[row]),
       marker: { color: group.color, symbol: group.symbol, ...this.marker(), line: { width: 0 } },
       hoverinfo: "skip",
     }));
@@ -388,7 +410,7 @@ class LatentMap {
 
   /** The shown point nearest to a place of the stage, within the pick radius, or -1. */
   rowAt(px, py) {
-    if (!this.index || this.points.n === 0) return -1;
+    if (!this.index || this.points.n === 0 || "gliding" in this.root.dataset) return -1;
     const [x, y] = this.camera.toData(px, py);
     return this.index.nearest(x, y, PICK_RADIUS / this.camera.scale, this.isHidden);
   }

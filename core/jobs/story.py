@@ -7,8 +7,16 @@ live is what the finished template shows.
 from __future__ import annotations
 
 from core.errors import OperatorError
-from core.jobs.configs import CompareMaps, FineTune, ImportImages, JobConfig, PlanTriage
-from core.state import job_rows, models, runs, story
+from core.jobs.configs import (
+    CompareMaps,
+    EmbedImages,
+    FineTune,
+    GroupStrange,
+    ImportImages,
+    JobConfig,
+    PlanTriage,
+)
+from core.state import catalog, job_rows, models, runs, story
 from core.state.models import Model
 from core.state.runs import Run
 from core.state.workspace import Workspace
@@ -71,6 +79,19 @@ def reading_model(copy: Workspace) -> Model | None:
     return next((each for each in models.list_models(copy) if each.mode == "head"), None)
 
 
+def tuned_embedding(copy: Workspace, model: Model) -> Run | None:
+    """The newest features by a model's weights."""
+    found = runs.list_runs(copy, "embedding")
+    return next((r for r in found if r.config["weights_sha256"] == model.weights_sha256), None)
+
+
+def has_taken_arrivals(copy: Workspace) -> bool:
+    """Whether the line has brought its late images."""
+    source = take_arrivals(copy).source
+    done = job_rows.list_jobs(copy, kinds=(ImportImages.kind,), statuses=("succeeded",))
+    return any(job.config["source"] == source for job in done)
+
+
 def next_job(copy: Workspace) -> JobConfig | None:
     """What a copy lacks once its model is tuned; None where nothing does, or a job has failed.
 
@@ -79,14 +100,25 @@ def next_job(copy: Workspace) -> JobConfig | None:
     model = tuned_model(copy)
     if model is None or job_rows.list_jobs(copy, statuses=job_rows.ACTIVE, limit=1):
         return None
-    wanted: tuple[tuple[str, JobConfig], ...] = (
-        ("movement", compare_maps(model.id)),
-        ("triage_plan", plan(model.id)),
-    )
-    for kind, config in wanted:
-        if any(run.config["model"] == model.id for run in runs.list_runs(copy, kind)):
-            continue
-        return None if _has_failed(copy, config) else config
+    wanted = _next_wanted(copy, model)
+    return None if wanted is None or _has_failed(copy, wanted) else wanted
+
+
+def _next_wanted(copy: Workspace, model: Model) -> JobConfig | None:
+    def has(kind: str) -> bool:
+        return any(run.config["model"] == model.id for run in runs.list_runs(copy, kind))
+
+    if not has("movement"):
+        return compare_maps(model.id)
+    if not has("triage_plan"):
+        return plan(model.id)
+    if not has_taken_arrivals(copy):
+        return None
+    embedding = tuned_embedding(copy, model)
+    if embedding is None or embedding.n_images < catalog.count_images(copy):
+        return EmbedImages(backbone=model.backbone, model=model.id)
+    if not any(r.parent_id == embedding.id for r in runs.list_runs(copy, "novel_groups")):
+        return GroupStrange(embedding.id)
     return None
 
 

@@ -66,7 +66,7 @@ def keep_template(workspace: Workspace, stage: str, settings: Settings) -> None:
     if stage not in STAGES:
         raise ValueError(f"stage must be one of {', '.join(STAGES)}, got {stage!r}")
     template = _template(settings, stage)
-    _clone(workspace.path, template, database_of=workspace)
+    _clone(workspace.path, template, stage=stage, database_of=workspace)
     log.info("kept %s as the story's template %s", workspace.path, stage)
 
 
@@ -91,7 +91,7 @@ def new_copy(settings: Settings, *, stage: str = START) -> Workspace:
     sweep(settings)
     uid = secrets.token_hex(8)
     path = private_folder(settings) / uid
-    _clone(_template(settings, stage), path, uid=uid)
+    _clone(_template(settings, stage), path, stage=stage, uid=uid)
     return open_workspace(path, settings=settings)
 
 
@@ -105,6 +105,12 @@ def find_copy(uid: str, settings: Settings) -> Workspace | None:
     except FileNotFoundError:  # it has just been swept
         return None
     return open_workspace(found.path, settings=settings)
+
+
+def stage_of(copy: Workspace) -> str:
+    """Of which template it is a copy; empty for a workspace that is none."""
+    marker = json.loads((copy.path / MARKER).read_text(encoding="utf-8"))
+    return str(marker.get("stage", ""))
 
 
 def discard(copy: Workspace) -> None:
@@ -152,7 +158,12 @@ def _template(settings: Settings, stage: str) -> Path:
 
 
 def _clone(
-    source: Path, target: Path, *, uid: str = "", database_of: Workspace | None = None
+    source: Path,
+    target: Path,
+    *,
+    stage: str,
+    uid: str = "",
+    database_of: Workspace | None = None,
 ) -> None:
     """Copy a workspace's folder beside the target, then rename it into place."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -173,6 +184,7 @@ def _clone(
             "created_at": now(),
             "layout": 1,
             "database": SQLITE,
+            "stage": stage,
         }
         replace_file(beside / MARKER, (json.dumps(marker, indent=2) + "\n").encode())
         _remove(target)
@@ -187,11 +199,7 @@ def _is_not_linked(folder: str, names: list[str]) -> list[str]:
     if MARKER not in names:  # deeper down everything is shared
         return []
     apart = (MARKER, *_WRITTEN_TO, *_LEFT_OUT)
-    return [
-        name
-        for name in names
-        if name in apart or name.startswith((".", *_DATABASES))
-    ]
+    return [name for name in names if name in apart or name.startswith((".", *_DATABASES))]
 
 
 def _is_of_unfinished(folder: str, names: list[str]) -> list[str]:

@@ -30,7 +30,13 @@ _SHEET_GAP_PX = 4
 # A defect that the light hides is drawn anew: what nobody can see deserves no label. Contrast is in
 # display values, 0 to 1, after reduction by three, which is about what a 224-pixel network sees.
 _REDUCTION = 3
-_MIN_CONTRAST = {"dirt": 0.09, "drop": 0.06, "scratch": 0.07, "watermark": 0.032, "fingerprint": 0.032}
+_MIN_CONTRAST = {
+    "dirt": 0.09,
+    "drop": 0.06,
+    "scratch": 0.07,
+    "watermark": 0.032,
+    "fingerprint": 0.032,
+}
 # Flake hides faint rims: so many times its contrast is asked for in addition.
 _FLAKE_HIDES = 3.5
 # Share of the defect's extent that must have at least that contrast.
