@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from core.analysis.story import Arrival, late_arrivals
@@ -50,7 +52,7 @@ def show_risk_step(copy: Workspace) -> None:
         copy,
         model,
         plan,
-        role="operator",
+        apply=partial(start, copy),
         first=usual_promise(plan),
         audit_percent=round(100 * AUDIT_SHARE),
     )
@@ -92,8 +94,8 @@ def show_audit_step(copy: Workspace) -> None:
     need_application(copy)
     st.markdown(
         "Some of the images in your queue had a label already: **hidden checks**, which looked "
-        "like all others. They measure the true error of the automatic labels, at all times. Should it "
-        "pass the promise beyond chance, automatic labelling pauses by itself."
+        "like all others. They measure the true error of the automatic labels, at all times. "
+        "Should it pass the promise beyond chance, automatic labelling pauses by itself."
     )
     show_audit(copy)
     with st.container(border=True):
@@ -161,9 +163,15 @@ def _show_arrivals(copy: Workspace, model: Model) -> None:
         wait_for(copy, "The tuned network looks at what came in.", _ARRIVALS)
         return
     n_strange = sum(each.is_strange for each in arrivals)
+    found = (
+        f"**Of {len(arrivals)} images the model finds {n_strange} strange**, like none of its "
+        "types: what is strange stands first."
+        if n_strange
+        else f"**The model finds none of these {len(arrivals)} strange**: it learned to see what "
+        "tells its four types apart, and nothing else."
+    )
     st.markdown(
-        f"**{n_strange} of {len(arrivals)} are like none of the types** and stand first, the alike "
-        f"ones together. Pick {_N_EXAMPLES} images that show the same new thing."
+        f"{found} Your eye is quicker: pick **{_N_EXAMPLES} images that show the same new thing**."
     )
     picked = show_gallery(
         copy,
@@ -171,23 +179,15 @@ def _show_arrivals(copy: Workspace, model: Model) -> None:
         key=f"{KEY}.arrivals",
         remarks=[_remark(each) for each in arrivals],
     ).selected
-    with st.container(horizontal=True):
-        st.button(
-            f"Name these {len(picked)}" if picked else f"Pick {FEWEST} to {MOST} images",
-            type="primary" if picked else "secondary",
-            disabled=not FEWEST <= len(picked) <= MOST,
-            icon=":material/new_label:",
-            key=f"{KEY}.name",
-            on_click=begin_type,
-            args=(list(picked),),
-        )
-        st.button(
-            f"Take the first {_N_EXAMPLES}",
-            type="secondary" if picked else "primary",
-            key=f"{KEY}.first",
-            on_click=begin_type,
-            args=([each.image.id for each in arrivals[:_N_EXAMPLES]],),
-        )
+    st.button(
+        f"Name what these {len(picked)} show" if picked else f"Pick {FEWEST} to {MOST} images",
+        type="primary",
+        disabled=not FEWEST <= len(picked) <= MOST,
+        icon=":material/new_label:",
+        key=f"{KEY}.name",
+        on_click=begin_type,
+        args=(list(picked),),
+    )
 
 
 def _remark(arrival: Arrival) -> str:

@@ -6,6 +6,7 @@ from html import escape
 
 import streamlit as st
 
+from core import queries
 from core.analysis.evaluations import Movement, newest_movement
 from core.analysis.story import Pair, alike_pairs
 from core.errors import OperatorError
@@ -15,14 +16,14 @@ from core.state import runs
 from core.state.models import Model
 from core.state.runs import Run
 from core.state.workspace import Workspace
-from pages._map_view import draw_map, frame_of
+from pages._map_view import draw_map
 from pages._shared import as_duration, image_urls, noted_metric, plain
 from pages._story_copy import KEY, has_finished_model, need_model, offer_model, wait_for
 from pages._training_run import show_curves
 
 _N_PAIRS = 5
 _MAP_HEIGHT = 430
-_COLOURS = {"label": "What they show", "cluster": "K-means, k = 4"}
+_COLOURS = {"label": "Defect", "cluster": "Cluster"}
 
 
 def show_alike(copy: Workspace) -> None:
@@ -63,10 +64,11 @@ def show_mixed(copy: Workspace) -> None:
             key=f"{KEY}.colour",
         )
         if clustering is not None:
-            ari = clustering.result["ari"]
+            (measured,) = queries.clustering_table(copy, [clustering])
+            ari = measured["ARI"]
             noted_metric(
                 "ARI of the clusters",
-                "–" if ari is None else f"{ari:.2f}",
+                _index(ari),
                 "0 is chance, 1 the labels",
                 help="Adjusted Rand index: how far k-means on the features finds the labels.",
             )
@@ -149,7 +151,6 @@ def show_apart(copy: Workspace) -> None:
             group=movement.run.id,
             height=_MAP_HEIGHT,
             key=f"{KEY}.map.after",
-            frame=frame_of(copy, (before, after)),
             glide_from=other,
         )
 
@@ -160,18 +161,18 @@ def _show_gain(copy: Workspace, model: Model, movement: Movement) -> None:
         noted_metric(
             f"ARI, {title}",
             _index(now.adjusted_rand_index),
-            f"before: {_index(was.adjusted_rand_index)}"
-            + ("; the paper: 0.89" if name == "validation" else ""),
+            f"before {_index(was.adjusted_rand_index)}"
+            + ("; paper 0.89" if name == "validation" else ""),
             help=f"Of k-means on the features and the labels of {now.n_images} images: 0 is "
             "chance, 1 the labels. The paper measured its validation images after 100 epochs of "
             "a ResNet-50.",
         )
     reader = plot.reading_model(copy)
-    before = f"before: {_share(reader)}; " if reader else ""
+    before = f"before {_share(reader)}; " if reader else ""
     noted_metric(
         "Accuracy, validation",
         _share(model),
-        f"{before}the paper: 92.3 %",
+        f"{before}paper 92.3%",
         help="Before: a head alone on the generic features. After: the fine-tuned network.",
     )
 
@@ -220,4 +221,4 @@ def _share(model: Model) -> str:
 
 
 def _index(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+    return "–" if value is None else f"{round(value, 2) + 0.0:.2f}"  # never -0.00

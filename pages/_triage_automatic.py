@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from core import actions, figures
@@ -171,14 +173,14 @@ def show_risk(
     model: Model,
     plan: TriagePlan,
     *,
-    role: str = "data scientist",
+    apply: Callable[[ApplyTriage], object] | None = None,
     first: float | None = None,
     audit_percent: int = 2,
 ) -> None:
     """The price of each promise, the slider that makes one, and the button that applies it.
 
     Args:
-        role: that applying needs.
+        apply: what that button does; None submits the job of a data scientist.
         first: the promise that is chosen at first; the plan's own where None.
         audit_percent: of the automatic labels that people check, at first.
     """
@@ -198,7 +200,7 @@ def show_risk(
         n_auto = round(point.auto_share * plan.n_images)
         _show_routes(n_auto, plan.n_images)
         _say_promise(plan, chosen, n_auto)
-        _offer_apply(workspace, plan, chosen, n_auto, role=role, audit_percent=audit_percent)
+        _offer_apply(workspace, plan, chosen, n_auto, apply=apply, audit_percent=audit_percent)
     with left:
         st.plotly_chart(
             figures.risk_coverage(
@@ -270,7 +272,7 @@ def _offer_apply(
     chosen: float,
     n_auto: int,
     *,
-    role: str = "data scientist",
+    apply: Callable[[ApplyTriage], object] | None = None,
     audit_percent: int = 2,
 ) -> None:
     with st.expander("What people check"):
@@ -295,17 +297,17 @@ def _offer_apply(
         key=f"{_KEY}.apply",
         help=help,
     ):
-        submit(
-            workspace,
-            ApplyTriage(
-                plan.run.id,
-                max_error=chosen,
-                audit_share=audit,
-                second_share=second,
-                gold_share=gold,
-            ),
-            role=role,
+        config = ApplyTriage(
+            plan.run.id,
+            max_error=chosen,
+            audit_share=audit,
+            second_share=second,
+            gold_share=gold,
         )
+        if apply is None:
+            submit(workspace, config)
+        else:
+            apply(config)
         st.rerun()
 
 

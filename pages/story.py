@@ -93,10 +93,10 @@ def show_way(step: str) -> None:
             args=(names[min(len(names) - 1, place + 1)],),
         )
         st.button(
-            "Start again",
+            "",
             icon=":material/restart_alt:",
             type="tertiary",
-            help="Throws your copy away and begins with a new one.",
+            help="Start again: throws your copy away and begins with a new one.",
             key=f"{KEY}.reset",
             on_click=begin_anew,
         )
