@@ -53,7 +53,8 @@ def show_mixed(copy: Workspace) -> None:
     _show_notice(embedding)
     clustering = _newest(copy, "clustering", embedding)
     reader = plot.reading_model(copy)
-    left, right = st.columns([3, 1], gap="medium")
+    with st.container(key=f"{KEY}.beside"):
+        left, right = st.columns([3, 1], gap="medium")
     with right:
         by = st.segmented_control(
             "Colour",
@@ -130,7 +131,8 @@ def show_apart(copy: Workspace) -> None:
         "where it lies now: what looked alike comes apart by what it is, and what stays in between "
         "are the doubtful ones, as in the paper's mixed cluster."
     )
-    left, right = st.columns([3, 1], gap="medium")
+    with st.container(key=f"{KEY}.beside"):
+        left, right = st.columns([3, 1], gap="medium")
     with right:
         when = st.segmented_control(
             "Map",

@@ -26,6 +26,7 @@ def add_model(
     validation: Sequence[int] = (),
     classes: Sequence[str] = CLASSES,
     start_from: str | None = None,
+    mode: str = "head",
 ) -> Model:
     """A model whose weights nobody can load, with its snapshot of images."""
     with models.new_folder(workspace) as written:
@@ -36,9 +37,9 @@ def add_model(
             workspace,
             written,
             backbone="resnet18",
-            mode="head",
+            mode=mode,
             classes=classes,
-            config={"backbone": "resnet18", "mode": "head", "epochs": 1},
+            config={"backbone": "resnet18", "mode": mode, "epochs": 1},
             result={"val_accuracy": 0.5, "n_validation": len(validation)},
             weights_sha256="0" * 64,
             start_from=start_from,
@@ -71,15 +72,21 @@ def evaluate(
     return runs.get_run(workspace, job.result["run"])
 
 
-def compare(workspace: Workspace, model: Model, before: Run, after: Run) -> Run:
-    """Lay the map of one embedding over that of another, both in a grid by their ids."""
+def compare(
+    workspace: Workspace, model: Model, before: Run, after: Run, *, method: str = "pca"
+) -> Run:
+    """Lay the map of one embedding over that of another, both in a grid by their ids.
+
+    Args:
+        method: that the map before is said to be drawn by.
+    """
     with _embedded_by(compare_maps, after) as patched:
         patched.setattr(compare_maps, "_embedding_before", lambda *_: before)
         patched.setattr(
             compare_maps,
             "_projection",
             lambda context, embedding, config: fake_projection(
-                workspace, embedding, method="pca" if embedding == before else config.method
+                workspace, embedding, method=method if embedding == before else config.method
             ),
         )
         job = do(workspace, CompareMaps(model.id))

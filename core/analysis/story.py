@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.jobs.story import take_arrivals
-from core.state import catalog, job_rows, runs
+from core.jobs.story import has_taken_arrivals
+from core.state import catalog, runs
 from core.state.catalog import Image, ImageFilter
 from core.state.runs import Run
+from core.state.story import ARRIVAL
 from core.state.workspace import Workspace
 from core.vocabulary import RESERVED_LABELS
 
-USUAL = -1  # group of an arrival that is not strange
+ALONE, USUAL = -1, -2  # instead of a group, as in `core.latent.novel_groups`
 
 
 @dataclass(frozen=True)
@@ -75,24 +76,20 @@ def late_arrivals(workspace: Workspace, strange: Run | None) -> list[Arrival]:
     Args:
         strange: of kind `novel_groups`, where the strange images have been grouped.
     """
-    source = take_arrivals(workspace).source
-    taken = job_rows.list_jobs(workspace, kinds=("import",), statuses=("succeeded",))
-    since = min((job.created_at for job in taken if job.config["source"] == source), default=None)
-    if since is None:
+    if not has_taken_arrivals(workspace):
         return []
-    images = [
-        image
-        for image in catalog.list_images(workspace, ImageFilter(labels=(None,)), sort="oldest")
-        if image.name.startswith("arrival_")
-    ]
+    images = catalog.list_images(
+        workspace, ImageFilter(labels=(None,), text=ARRIVAL), sort="oldest"
+    )
     groups: dict[int, int] = {}
     if strange is not None:
         ids = runs.load_array(workspace, strange, "image_ids").tolist()
         groups = dict(zip(ids, runs.load_array(workspace, strange, "groups").tolist(), strict=True))
-    found = [Arrival(image, max(groups.get(image.id, USUAL), USUAL)) for image in images]
-    sizes = {group: sum(each.group == group for each in found) for group in set(groups.values())}
+    found = [Arrival(image, groups.get(image.id, USUAL)) for image in images]
+    # Groups are numbered by size; who is like no other comes after them, what is usual last.
     return sorted(
-        found, key=lambda each: (not each.is_strange, -sizes.get(each.group, 0), each.image.id)
+        found,
+        key=lambda each: (not each.is_strange, each.group == ALONE, each.group, each.image.id),
     )
 
 

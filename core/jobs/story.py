@@ -82,7 +82,8 @@ def reading_model(copy: Workspace) -> Model | None:
 def tuned_embedding(copy: Workspace, model: Model) -> Run | None:
     """The newest features by a model's weights."""
     found = runs.list_runs(copy, "embedding")
-    return next((r for r in found if r.config["weights_sha256"] == model.weights_sha256), None)
+    own = model.weights_sha256
+    return next((run for run in found if run.config.get("weights_sha256") == own), None)
 
 
 def has_taken_arrivals(copy: Workspace) -> bool:

@@ -42,6 +42,7 @@ from core.state.workspace import (
 START, TUNED = "start", "tuned"
 STAGES = (START, TUNED)
 ARRIVALS = "arrivals"  # folder of a copy with images that the line brings later
+ARRIVAL = "arrival_"  # how the names of these begin
 MOST_COPIES = 40
 LONGEST_IDLE_S = 24 * 3600.0
 NAME = "Story"

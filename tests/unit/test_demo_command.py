@@ -17,14 +17,15 @@ from core.jobs.configs import JobConfig
 from core.jobs.context import JobContext
 from core.jobs.steps import evaluate_model, generate_images, plan_triage
 from core.jobs.steps.evaluate_model import _Outputs
-from core.state import applications, catalog, models, runs
+from core.settings import load_settings
+from core.state import applications, catalog, models, runs, story
 from core.state.catalog import ImageFilter
 from core.state.runs import Run
 from core.state.workspace import Workspace, open_workspace
 from tests.classifiers import add_model
 from tests.samples import fake_projection, keep_embedding
 
-N_IMAGES, N_OF_LINE = 170, 79  # 40 of which are labelled: enough to promise 10 %, not 5 %
+N_IMAGES, N_OF_LINE = 98, 80  # 40 of which are labelled: enough to promise 10 %, not 5 %
 Ask = Callable[[], dict[str, Any]]
 
 
@@ -81,13 +82,16 @@ def _without_networks(monkeypatch: pytest.MonkeyPatch) -> None:
             ).tolist()
             for split in ("train", "validation")
         }
-        made = add_model(context.workspace, classes=DEFECT_CLASSES, **chosen)
+        made = add_model(context.workspace, classes=DEFECT_CLASSES, mode=config.mode, **chosen)
         return {"model": made.id, "val_accuracy": 0.5, "n_validation": len(chosen["validation"])}
 
     def compare(context: JobContext, config: JobConfig) -> Mapping[str, Any]:
-        return {"run": runs.list_runs(context.workspace, "embedding")[0].id}
+        unmeasured = {"before": {"adjusted_rand_index": None}}
+        made = runs.list_runs(context.workspace, "embedding")[0]
+        return {"run": made.id, "separation": {"validation": unmeasured}}
 
     monkeypatch.setattr(generate_images, "write_plan", write)
+    monkeypatch.setattr("core.images.synthetic.write_plan", write)
     monkeypatch.setattr("core.jobs.steps.embed_images.run", embed)
     monkeypatch.setattr("core.jobs.steps.project_embedding.run", project)
     monkeypatch.setattr("core.jobs.steps.fine_tune.run", train)
@@ -161,6 +165,31 @@ def test_a_demo_that_is_made_is_neither_planned_nor_applied_again(ask: Ask, sure
         assert second[name] == first[name]
     workspace = open_workspace(Path(first["workspace"]))
     assert len(runs.list_runs(workspace, "triage_plan")) == 2  # at 5 %, and as it was applied
+
+
+def test_the_story_is_kept_before_anything_is_tuned_and_before_anything_is_labelled(
+    ask: Ask, sure: None
+) -> None:
+    said = ask()
+    assert said["story"]
+    settings = load_settings()
+    begun, tuned = (story.new_copy(settings, stage=stage) for stage in story.STAGES)
+    assert [model.mode for model in models.list_models(begun)] == ["head"]
+    assert {model.mode for model in models.list_models(tuned)} == {"head", "last_block"}
+    assert runs.list_runs(tuned, "triage_plan")
+    for copy in (begun, tuned):
+        assert not applications.list_applications(copy)
+        arrivals = list((copy.path / story.ARRIVALS).iterdir())
+        assert {path.suffix for path in arrivals} == {".jpg"}  # nothing tells what they show
+
+
+def test_a_demo_that_people_have_worked_in_is_not_kept_for_the_story(ask: Ask, sure: None) -> None:
+    said = ask()
+    applications.revert(open_workspace(Path(said["workspace"])), said["application"], actor="eve")
+    settings = load_settings()
+    story.forget_templates(settings)
+    assert not ask()["story"]
+    assert not story.has_templates(settings)
 
 
 def test_labels_that_were_taken_back_are_given_again(ask: Ask, sure: None) -> None:
