@@ -54,7 +54,7 @@ class TakenImage:
     model: str | None
 
 
-def list_taken(workspace: Workspace, *, since: str = "", first: int = 0) -> list[TakenImage]:
+def images_taken(workspace: Workspace, *, since: str = "", first: int = 0) -> list[TakenImage]:
     """Images that came in, in the order in which they came.
 
     Args:

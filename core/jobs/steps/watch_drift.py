@@ -242,7 +242,7 @@ def _waiting(workspace: Workspace, plan: Run) -> list[TakenImage]:
     resumed = pause.at if pause is not None and not pause.paused else ""
     newest = next(iter(drift.list_windows(workspace, plan=plan.id, limit=1)), None)
     first = newest.first_arrival if newest else 0
-    waiting = drift.list_taken(workspace, since=max(resumed, plan.created_at), first=first)
+    waiting = drift.images_taken(workspace, since=max(resumed, plan.created_at), first=first)
     is_going_on = bool(waiting) and waiting[0].id == first  # nobody has resumed since
     return waiting[STEP:] if is_going_on else waiting
 

@@ -72,6 +72,15 @@ def test_a_brighter_lamp_is_named() -> None:
     assert next_steps(found)[0].startswith("Check the lamps")
 
 
+def test_the_clearest_change_says_what_is_checked_first() -> None:
+    found = compare(dimmed(1.3))
+    brightness, sharpness = found.camera[0], replace(found.camera[0], name="sharpness")
+    both = replace(found, camera=(brightness, sharpness))
+    assert next_steps(both)[0].startswith("Check the lamps")
+    both = replace(found, camera=(sharpness, brightness))
+    assert next_steps(both)[0].startswith("Check the lens")
+
+
 def test_a_darker_lamp_is_called_darker() -> None:
     assert "darker by" in verdict(compare(dimmed(0.7)))
 
