@@ -107,8 +107,8 @@ def _take(inbox: Inbox, folder: WatchedFolder, ready: Sequence[Arrival]) -> Iter
 
 def _look_for_drift(workspace: Workspace, *, actor: str) -> None:
     """Have a full window looked at, unless that is under way."""
-    active = job_rows.list_jobs(workspace, statuses=job_rows.ACTIVE)
-    if all(job.kind != CheckDrift.kind for job in active) and is_due(workspace):
+    active = job_rows.list_jobs(workspace, statuses=job_rows.ACTIVE, kinds=(CheckDrift.kind,))
+    if not active and is_due(workspace):
         queue.submit(workspace, CheckDrift(), actor=actor)
 
 
