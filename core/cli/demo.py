@@ -42,7 +42,7 @@ _N_ARRIVALS, _N_NEW = 24, 12  # that the story lets the line bring late
 # would leave standing. The range is fixed here, before any image of the line is seen. Within it
 # calibration images decide, and of the line's how many the model is sure of, never what they really
 # show. To take the strictest that labels anything spends a little of the chance that the promise
-# fails, as docs/triage.md says of every choice after looking.
+# fails, as docs/methods/promise-and-audit.md says of every choice after looking.
 _PROMISES = (story.PROMISE, 0.1)
 
 

@@ -15,6 +15,8 @@ from core.state.database import reading, writing
 from core.state.schema import arrivals, drift_windows, images
 from core.state.workspace import Workspace
 
+ACTOR = "drift"  # who lets automatic labelling rest at an alarm
+
 
 @dataclass(frozen=True)
 class DriftWindow:

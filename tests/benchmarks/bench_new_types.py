@@ -33,12 +33,11 @@ from bench_triage import (
     compute_activations,
     list_images,
     pool,
-    report,
-    row,
     save_pixels,
     tell,
     train_model,
 )
+from figures import report, row
 from sklearn.metrics import roc_auc_score
 
 from core.latent.backbones import get_backbone

@@ -16,11 +16,10 @@ share its model and much of their images: their errors go together.
 """
 
 import itertools
-import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from figures import report, row
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -314,33 +314,6 @@ def compute_activations(weights: ResolvedWeights, folder: Path, number: int) -> 
 def pool() -> ProcessPoolExecutor:
     """A process a core: dropout is drawn from a process's one generator."""
     return ProcessPoolExecutor(available_cores(), mp_context=get_context("spawn"))
-
-
-def row(
-    name: str,
-    value: float,
-    *,
-    at_most: float | None = None,
-    at_least: float | None = None,
-    **details: float,
-) -> dict:
-    """A figure, and whether it keeps its limit."""
-    holds = (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
-    limits = {"at_most": at_most, "at_least": at_least}
-    given = {side: limit for side, limit in limits.items() if limit is not None}
-    return {"name": name, "value": round(float(value), 3), **given, "holds": bool(holds), **details}
-
-
-def report(bench: Callable[[Path, Path], list[dict]]) -> None:
-    """Run a benchmark of real data, print its rows, and end with 1 where one does not hold."""
-    data, weights = os.environ.get("LACQUER_TEST_DATA"), os.environ.get("LACQUER_WEIGHTS_DIR")
-    if not (data and weights):
-        print("LACQUER_TEST_DATA and LACQUER_WEIGHTS_DIR name no real data: nothing measured")
-        sys.exit()
-    rows = bench(Path(data), Path(weights))
-    for each in rows:
-        print(each)
-    sys.exit(not all(each["holds"] for each in rows))
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ class Responder:
             OperatorError: the model, its weights or its plan cannot be read.
         """
         model = models.promoted(self._workspace)
-        standing = _standing(self._workspace, model) if model else None
+        standing = applications.standing(self._workspace, model.id) if model else None
         plan = plan_at_work(self._workspace, model) if model else None
         key = (model and model.id, standing and standing.id, plan and plan.id)
         if key != self._key:
@@ -365,18 +365,6 @@ def features_of(context: JobContext, model: Model, image_ids: np.ndarray) -> np.
         there = is_missing & np.isin(image_ids, ids)
         found[there] = vectors[np.searchsorted(ids, image_ids[there])]
     return found
-
-
-def _standing(workspace: Workspace, model: Model) -> Application | None:
-    """The application of this model that stands, the last one where there are several."""
-    return next(
-        (
-            each
-            for each in applications.list_applications(workspace)
-            if each.model == model.id and not each.reverted_at
-        ),
-        None,
-    )
 
 
 def _margins_left(workspace: Workspace, plan: Run | None) -> np.ndarray:

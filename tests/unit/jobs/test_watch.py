@@ -45,6 +45,7 @@ from tests.samples import copy_template, do, save_image
 from tests.unit.jobs.conftest import wait_until
 
 N_FILES = int(os.environ.get("LACQUER_TEST_FILES", "36"))
+WATCHER_S = 300.0  # it loads a network first, and of 500 files each is read, copied and looked at
 Watch = Callable[..., subprocess.Popen]
 
 
@@ -141,7 +142,10 @@ def test_each_real_image_is_there_once_though_the_watcher_is_killed_twice(
     for number, half in enumerate(halves):
         (camera / f"half-{number}.png").write_bytes(half.read_bytes()[:40])
     for share in (0.0, 0.5):
-        wait_until(lambda share=share: len(arrivals.list_taken(shop)) > share * N_FILES)
+        wait_until(
+            lambda share=share: len(arrivals.list_taken(shop)) > share * N_FILES,
+            timeout_s=WATCHER_S,
+        )
         process.send_signal(signal.SIGKILL)
         process.wait()
         with output.open("ab") as file:
@@ -150,9 +154,9 @@ def test_each_real_image_is_there_once_though_the_watcher_is_killed_twice(
     for number, half in enumerate(halves):  # their last bytes come at last
         (camera / f"half-{number}.png").write_bytes(half.read_bytes())
     n_real = N_FILES + len(halves)
-    wait_until(lambda: len(arrivals.list_taken(shop)) == n_real)
+    wait_until(lambda: len(arrivals.list_taken(shop)) == n_real, timeout_s=WATCHER_S)
     n_refused = len(range(0, N_FILES, 9))
-    wait_until(lambda: arrivals.summarise(shop).n_refused >= n_refused)
+    wait_until(lambda: arrivals.summarise(shop).n_refused >= n_refused, timeout_s=WATCHER_S)
     process.send_signal(signal.SIGTERM)
     told, _ = process.communicate(timeout=60)
     assert process.returncode == 0, (tmp_path / "watch.log").read_text()
