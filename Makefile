@@ -59,9 +59,10 @@ format: $(INSTALLED_DEV) ## put every file into ruff's format
 
 check: lint test ## lint, then all tests
 
-soak: $(INSTALLED_DEV) ## the long tests: eight people at a queue of 2,000; a burst of 500 files
+soak: $(INSTALLED_DEV) browser ## the long tests: eight people at a queue of 2,000; a burst of 500 files; the story, live
 	@LACQUER_TEST_ITEMS=2000 $(ONE_THREAD) $(BIN)/python -m pytest -q tests/unit/state/test_operators.py
 	@LACQUER_TEST_FILES=500 $(ONE_THREAD) $(BIN)/python -m pytest -q tests/unit/jobs/test_watch.py
+	@LACQUER_TEST_STORY=1 $(BIN)/python -m pytest -q tests/browser/test_story.py
 
 bench: $(INSTALLED_DEV) browser ## the benchmarks: minutes on an idle machine
 	@failed=0; for file in tests/benchmarks/bench_*.py; do \

@@ -334,13 +334,18 @@ def _show_last_change() -> None:
             icon=":material/close:",
             type="tertiary",
             key=f"shared.dismiss.{batch_id}",
-            on_click=lambda: st.session_state.pop("last_change"),
+            on_click=forget_change,
             help="Dismiss",
         )
 
 
-def _undo(workspace: Workspace, batch_id: int) -> None:
+def forget_change() -> None:
+    """Offer to undo the last change no longer; for use as a callback."""
     st.session_state.pop("last_change", None)
+
+
+def _undo(workspace: Workspace, batch_id: int) -> None:
+    forget_change()
     undo_change(workspace, batch_id)
 
 

@@ -8,7 +8,14 @@ from core.analysis.plans import TriagePlan, newest_plan
 from core.errors import OperatorError
 from core.jobs import queue
 from core.jobs import story as plot
-from core.jobs.configs import ApplyTriage, CompareMaps, FineTune, JobConfig, PlanTriage
+from core.jobs.configs import (
+    ApplyTriage,
+    CompareMaps,
+    EvaluateModel,
+    FineTune,
+    JobConfig,
+    PlanTriage,
+)
 from core.settings import load_settings
 from core.state import applications, job_rows, story
 from core.state.models import Model
@@ -116,7 +123,8 @@ def need_plan(copy: Workspace) -> tuple[Model, TriagePlan]:
     model = need_model(copy)
     plan = newest_plan(copy, model, "risk")
     if plan is None:
-        wait_for(copy, "The images of the line are being looked at.", (CompareMaps, PlanTriage))
+        kinds = (CompareMaps, EvaluateModel, PlanTriage)
+        wait_for(copy, "The images of the line are being looked at.", kinds)
         st.stop()
     return model, plan
 

@@ -36,6 +36,7 @@ from pages._types_shared import KEY as TYPES
 
 N_DECISIONS = 10
 _N_EXAMPLES = 5
+_N_CANDIDATES = 12  # two rows, so that the button below them is near
 _ARRIVALS = (ImportImages, EmbedImages, GroupStrange)
 
 
@@ -81,7 +82,7 @@ def show_new_type(copy: Workspace) -> None:
             "what is right and confirm it. The next training learns it for good."
         )
         show_jobs(copy, (FindCandidates.kind,))
-        show_candidates(copy)
+        show_candidates(copy, per_page=_N_CANDIDATES)
         return
     if plot.has_taken_arrivals(copy):
         _show_arrivals(copy, model)
@@ -173,13 +174,14 @@ def _show_arrivals(copy: Workspace, model: Model) -> None:
     st.markdown(
         f"{found} Your eye is quicker: pick **{_N_EXAMPLES} images that show the same new thing**."
     )
+    naming = st.container()  # above the images, so that it stays on the screen
     picked = show_gallery(
         copy,
         [each.image for each in arrivals],
         key=f"{KEY}.arrivals",
         remarks=[_remark(each) for each in arrivals],
     ).selected
-    st.button(
+    naming.button(
         f"Name what these {len(picked)} show" if picked else f"Pick {FEWEST} to {MOST} images",
         type="primary",
         disabled=not FEWEST <= len(picked) <= MOST,

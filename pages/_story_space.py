@@ -11,7 +11,7 @@ from core.analysis.evaluations import Movement, newest_movement
 from core.analysis.story import Pair, alike_pairs
 from core.errors import OperatorError
 from core.jobs import story as plot
-from core.jobs.configs import CompareMaps, PlanTriage
+from core.jobs.configs import CompareMaps
 from core.state import runs
 from core.state.models import Model
 from core.state.runs import Run
@@ -22,7 +22,7 @@ from pages._story_copy import KEY, has_finished_model, need_model, offer_model, 
 from pages._training_run import show_curves
 
 _N_PAIRS = 5
-_MAP_HEIGHT = 430
+_MAP_HEIGHT = 390  # with what stands above and below it, all fits on a laptop's screen
 _COLOURS = {"label": "Defect", "cluster": "Cluster"}
 
 
@@ -75,7 +75,7 @@ def show_mixed(copy: Workspace) -> None:
             )
         if reader is not None:
             noted_metric(
-                "Right, by a head alone",
+                "Accuracy, head alone",
                 _share(reader),
                 f"of {reader.result['n_validation']} validation images",
                 help="A linear layer that learned to read these features, which stay as they are: "
@@ -124,7 +124,7 @@ def show_apart(copy: Workspace) -> None:
     model = need_model(copy)
     movement = newest_movement(copy, model, plot.MAP)
     if movement is None or movement.before is None or movement.after is None:
-        wait_for(copy, "All images are run through the tuned network.", (CompareMaps, PlanTriage))
+        wait_for(copy, "All images are run through the tuned network.", (CompareMaps,))
         return
     st.markdown(
         "**The same images, seen by the tuned network.** Each point glides from where it lay to "

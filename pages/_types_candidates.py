@@ -21,8 +21,8 @@ _PAGE = 48
 _NEAR = 0.1  # an example is found again where at most this share of the known stands before it
 
 
-def show_candidates(workspace: Workspace) -> None:
-    """What is likely of the chosen type, the likeliest first."""
+def show_candidates(workspace: Workspace, *, per_page: int = _PAGE) -> None:
+    """What is likely of the chosen type, the likeliest first, so many at a time."""
     names = list_offered(workspace)
     if not names:
         st.info("There is no type yet: begin with **New type**.", icon=":material/category:")
@@ -45,7 +45,7 @@ def show_candidates(workspace: Workspace) -> None:
     if found is None:
         return
     _show_certainty(workspace, name, found)
-    _show_grid(workspace, name, found["candidates"])
+    _show_grid(workspace, name, found["candidates"], per_page=per_page)
 
 
 def _newest(workspace: Workspace, name: str) -> Mapping[str, Any] | None:
@@ -79,7 +79,9 @@ def _show_certainty(workspace: Workspace, name: str, found: Mapping[str, Any]) -
                 go_to("fine_tuning.py", workspace, view="Train")
 
 
-def _show_grid(workspace: Workspace, name: str, candidates: Sequence[Mapping[str, Any]]) -> None:
+def _show_grid(
+    workspace: Workspace, name: str, candidates: Sequence[Mapping[str, Any]], *, per_page: int
+) -> None:
     by_id = {
         image.id: image
         for image in catalog.list_images(
@@ -94,11 +96,11 @@ def _show_grid(workspace: Workspace, name: str, candidates: Sequence[Mapping[str
     if not waiting:
         st.success("Every candidate has been judged. Look again: more examples find more.")
         return
-    n_pages = -(-len(waiting) // _PAGE)
+    n_pages = -(-len(waiting) // per_page)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{len(waiting):,}** candidates, the likeliest first", width="content")
         page = st.pagination(n_pages, key=f"{_KEY}.page") if n_pages > 1 else 1
-    shown = waiting[(page - 1) * _PAGE : page * _PAGE]
+    shown = waiting[(page - 1) * per_page : page * per_page]
     picked = show_gallery(
         workspace,
         [by_id[each["image"]] for each in shown],

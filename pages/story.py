@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.state.workspace import Workspace
-from pages._shared import page_header
+from pages._shared import forget_change, page_header
 from pages._story_copy import KEY, carry_on, own_copy, start_again
 from pages._story_line import show_audit_step, show_new_type, show_queue_step, show_risk_step
 from pages._story_space import show_alike, show_apart, show_mixed, show_tuning
@@ -44,6 +44,7 @@ def chosen_step() -> str:
 def go(step: str) -> None:
     """Show another step; for use as a callback."""
     st.query_params[STEP] = step
+    forget_change()  # that of a step which has been told
 
 
 def choose(key: str) -> None:

@@ -10,6 +10,7 @@ from core.errors import OperatorError
 from core.jobs.configs import (
     CompareMaps,
     EmbedImages,
+    EvaluateModel,
     FineTune,
     GroupStrange,
     ImportImages,
@@ -111,6 +112,8 @@ def _next_wanted(copy: Workspace, model: Model) -> JobConfig | None:
 
     if not has("movement"):
         return compare_maps(model.id)
+    if not has("evaluation"):  # the plan's confidences are by its temperature
+        return EvaluateModel(model.id)
     if not has("triage_plan"):
         return plan(model.id)
     if not has_taken_arrivals(copy):

@@ -7,7 +7,14 @@ import pytest
 
 from core.analysis.story import alike_pairs, late_arrivals
 from core.jobs import story as plot
-from core.jobs.configs import CompareMaps, EmbedImages, JobConfig, PlanTriage, to_json
+from core.jobs.configs import (
+    CompareMaps,
+    EmbedImages,
+    EvaluateModel,
+    JobConfig,
+    PlanTriage,
+    to_json,
+)
 from core.jobs.processes import this_process
 from core.settings import Settings
 from core.state import catalog, job_rows, models, runs, story
@@ -59,10 +66,12 @@ def test_before_anything_is_tuned_nothing_follows(copy: Workspace) -> None:
     assert plot.next_job(copy) is None
 
 
-def test_a_tuned_model_is_followed_by_the_maps_then_by_the_plan(copy: Workspace) -> None:
+def test_a_tuned_model_is_mapped_then_measured_then_planned_with(copy: Workspace) -> None:
     model = add_model(copy, mode="last_block")
     assert plot.next_job(copy) == CompareMaps(model.id, method=plot.MAP)
     keep_run(copy, "movement", model.id)
+    assert plot.next_job(copy) == EvaluateModel(model.id)
+    keep_run(copy, "evaluation", model.id)
     assert plot.next_job(copy) == PlanTriage(model.id, max_error=0.05, average_flips=False)
     keep_run(copy, "triage_plan", model.id)
     assert plot.next_job(copy) is None
@@ -70,8 +79,8 @@ def test_a_tuned_model_is_followed_by_the_maps_then_by_the_plan(copy: Workspace)
 
 def test_what_came_late_is_seen_by_the_tuned_network(copy: Workspace) -> None:
     model = add_model(copy, mode="last_block")
-    keep_run(copy, "movement", model.id)
-    keep_run(copy, "triage_plan", model.id)
+    for kind in ("movement", "evaluation", "triage_plan"):
+        keep_run(copy, kind, model.id)
     ended(copy, plot.take_arrivals(copy), "succeeded")
     assert plot.next_job(copy) == EmbedImages(backbone=model.backbone, model=model.id)
 
