@@ -37,7 +37,9 @@ def show_alike(copy: Workspace) -> None:
     told = st.toggle("Tell me what they show", key=f"{KEY}.told")
     embedding = _generic(copy)
     pairs = _pairs(copy, copy.uid, embedding.id)
-    for column, pair in zip(st.columns(len(pairs)), pairs, strict=True):
+    with st.container(key=f"{KEY}.pairs"):
+        columns = st.columns(len(pairs))
+    for column, pair in zip(columns, pairs, strict=True):
         with column:
             _show_pair(copy, pair, told=told)
 
