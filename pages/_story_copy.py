@@ -32,6 +32,7 @@ from pages._shared import (
 from pages._training_run import show_trainings
 
 KEY = "story"
+CHARTS = f"{KEY}.charts"  # of a container whose columns lie one below the other on a narrow screen
 _COPY = "story_copy"  # uid of this session's copy; outlives a change of workspace
 AUDIT_SHARE = 0.2  # so that ten decisions hold some checks
 _PROMISES = (plot.PROMISE, 0.2)

@@ -18,6 +18,7 @@ from pages._images import show_gallery
 from pages._shared import counted, show_jobs
 from pages._story_copy import (
     AUDIT_SHARE,
+    CHARTS,
     KEY,
     need_application,
     need_model,
@@ -49,14 +50,15 @@ def show_risk_step(copy: Workspace) -> None:
         "the rest. The paper sends its mixed cluster to people and promises nothing."
     )
     show_jobs(copy)
-    show_risk(
-        copy,
-        model,
-        plan,
-        apply=partial(start, copy),
-        first=usual_promise(plan),
-        audit_percent=round(100 * AUDIT_SHARE),
-    )
+    with st.container(key=CHARTS):
+        show_risk(
+            copy,
+            model,
+            plan,
+            apply=partial(start, copy),
+            first=usual_promise(plan),
+            audit_percent=round(100 * AUDIT_SHARE),
+        )
 
 
 def show_queue_step(copy: Workspace) -> None:
@@ -98,7 +100,8 @@ def show_audit_step(copy: Workspace) -> None:
         "like all others. They measure the true error of the automatic labels, at all times. "
         "Should it pass the promise beyond chance, automatic labelling pauses by itself."
     )
-    show_audit(copy)
+    with st.container(key=CHARTS):
+        show_audit(copy)
     with st.container(border=True):
         st.markdown(
             f"##### That is the story: {counted(_n_decided(copy), 'decision')}, "
@@ -123,8 +126,8 @@ def show_audit_step(copy: Workspace) -> None:
 def _show_count(copy: Workspace) -> None:
     n = _n_decided(copy)
     text = (
-        f"**{n} of {N_DECISIONS} decisions.** Enter confirms what the model suggests, a digit "
-        "gives another type; every answer is kept with your name."
+        f"**{n} of {N_DECISIONS} decisions.** Enter or a tap confirms what the model suggests, "
+        "a digit gives another type; every answer is kept with your name."
         if n < N_DECISIONS
         else f":green[:material/check_circle:] **{n} decisions.** Some were checks in disguise: "
         "the last step tells what they found."

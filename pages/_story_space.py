@@ -18,7 +18,7 @@ from core.state.runs import Run
 from core.state.workspace import Workspace
 from pages._map_view import draw_map
 from pages._shared import as_duration, image_urls, noted_metric, plain
-from pages._story_copy import KEY, has_finished_model, need_model, offer_model, wait_for
+from pages._story_copy import CHARTS, KEY, has_finished_model, need_model, offer_model, wait_for
 from pages._training_run import show_curves
 
 _N_PAIRS = 5
@@ -118,7 +118,8 @@ def show_tuning(copy: Workspace) -> None:
         f"{as_duration(seconds)}, gets **{_share(model)}** of {model.result['n_validation']} "
         "validation images right. Next: what has that done to the map?"
     )
-    show_curves(epochs, best_epoch=model.result["best_epoch"], key=f"{KEY}.curves")
+    with st.container(key=CHARTS):
+        show_curves(epochs, best_epoch=model.result["best_epoch"], key=f"{KEY}.curves")
 
 
 def show_apart(copy: Workspace) -> None:

@@ -19,7 +19,8 @@ from core.images.synthetic.defects import LATE_CLASSES
 from core.jobs import story as plot
 from core.jobs.steps import generate_images
 from core.settings import load_settings
-from core.state import applications, decisions, label_book
+from core.state import applications, catalog, decisions, label_book
+from core.state.catalog import ImageFilter
 from core.state.workspace import Workspace, find_private
 from tests.browser.conftest import failed, is_error
 from tests.browser.steps import give_name, settle, wait_for_map
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.browser
 
 IS_WHOLE = bool(os.environ.get("LACQUER_TEST_STORY"))
 WAIT_MS = 600_000 if IS_WHOLE else 60_000
-N_IMAGES = 60
+N_IMAGES = 100  # and 81 of the line, so that ten wait for people
 NEW = LATE_CLASSES[0]
 COLOURS = {
     "dirt": (150, 60, 60),
@@ -57,12 +58,14 @@ def demo_home(app_home: Path) -> Path:
 
 
 def write_small(plan: DatasetPlan, folder: Path, **_: object) -> DatasetPlan:
-    """Small pictures of a plan, each in the colour of what it shows."""
+    """Small pictures of a plan, each in the colour of what it shows; some of the line in two."""
     for number, image in enumerate(plan):
         path = folder / image.name
         path.parent.mkdir(parents=True, exist_ok=True)
         noise = np.random.default_rng(image.seed).normal(0, 12, (48, 48, 3))
         pixels = np.array(COLOURS[image.label]) + noise + number % 7
+        if image.name.startswith("line_") and number % 4 == 0:
+            pixels[:, ::2] = COLOURS["dirt"]
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, format="PNG")
     return plan
 
@@ -133,6 +136,7 @@ def test_the_story_is_walked_to_its_end_and_begun_again(
     copy = copy_of(page)
     (applied,) = applications.list_applications(copy)
     assert applied.n_labelled > 0
+    assert catalog.count_images(copy, ImageFilter(queued=True)) >= 10
 
     go_on(page, "Ten decisions")
     press(page, "Begin")
