@@ -172,6 +172,8 @@ def test_the_story_is_walked_to_its_end_and_begun_again(
 
     go_on(page, "Was the promise kept?")
     page.get_by_text("That is the story: 10 decisions, 5 types").wait_for()
+    settle(page)
+    assert page.get_by_role("button", name="Undo").count() == 0  # of the step before
     assert page.locator(".st-key-story-next button").is_disabled()
 
     page.locator(".st-key-story-reset button").first.click()
