@@ -31,6 +31,10 @@ IS_WHOLE = bool(os.environ.get("LACQUER_TEST_STORY"))
 WAIT_MS = 600_000 if IS_WHOLE else 60_000
 N_IMAGES = 100  # and 81 of the line, so that ten wait for people
 NEW = LATE_CLASSES[0]
+# Points glide for seconds, which a busy machine may let pass between two looks.
+WATCH_FOR_GLIDING = """new MutationObserver(() => {
+  window.hasGlided ||= document.querySelector(".lq-map[data-gliding]") !== null;
+}).observe(document.body, { attributeFilter: ["data-gliding"], childList: true, subtree: true })"""
 COLOURS = {
     "dirt": (150, 60, 60),
     "drop": (60, 150, 60),
@@ -125,8 +129,9 @@ def test_the_story_is_walked_to_its_end_and_begun_again(
     press(page, "Fine-tune now" if IS_WHOLE else "Use the finished one")
     page.get_by_text("validation images right. Next").wait_for()
 
+    page.evaluate(WATCH_FOR_GLIDING)
     go_on(page, "The same map, separated")
-    page.wait_for_selector(".lq-map[data-gliding]", state="attached")
+    page.wait_for_function("window.hasGlided")
     page.wait_for_selector(".lq-map[data-state=ready]:not([data-gliding])")
     page.get_by_text("paper 0.89").wait_for()
 
