@@ -24,11 +24,12 @@ from core.state.catalog import ImageFilter
 from core.state.workspace import Workspace, find_private
 from tests.browser.conftest import failed, is_error
 from tests.browser.steps import give_name, settle, wait_for_map
+from tests.conftest import end_workers
 
 pytestmark = pytest.mark.browser
 
 IS_WHOLE = bool(os.environ.get("LACQUER_TEST_STORY"))
-WAIT_MS = 600_000 if IS_WHOLE else 60_000
+WAIT_MS = 600_000 if IS_WHOLE else 120_000
 N_IMAGES = 100  # and 81 of the line, so that ten wait for people
 NEW = LATE_CLASSES[0]
 # Points glide for seconds, which a busy machine may let pass between two looks.
@@ -46,10 +47,11 @@ COLOURS = {
 
 
 @pytest.fixture(scope="module")
-def demo_home(app_home: Path) -> Path:
-    """The served app's home, with the demo and so the story."""
+def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home of its own, with the demo and so the story, which other tests know nothing of."""
+    home = tmp_path_factory.mktemp("demo") / "home"
     with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("LACQUER_HOME", str(app_home))
+        patched.setenv("LACQUER_HOME", str(home))
         patched.setenv("LACQUER_OFFLINE", "1")
         asked = ["demo"]
         if not IS_WHOLE:
@@ -58,7 +60,8 @@ def demo_home(app_home: Path) -> Path:
             patched.setattr(plot, "_EPOCHS", 6)
             asked += ["--n", str(N_IMAGES), "--backbone", "mobilenet_v2"]
         assert main(asked) == 0
-    return app_home
+    yield home
+    end_workers(home)
 
 
 def write_small(plan: DatasetPlan, folder: Path, **_: object) -> DatasetPlan:
@@ -84,7 +87,7 @@ def story(browser, demo_home: Path, serve_app: Callable[..., str]) -> Iterator:
     page.on("response", lambda answer: told.append(answer.url) if failed(answer) else None)
     page.on("pageerror", lambda error: told.append(str(error)))
     page.on("console", lambda line: told.append(line.text) if is_error(line) else None)
-    page.goto(f"{serve_app()}/story")
+    page.goto(f"{serve_app(LACQUER_HOME=str(demo_home))}/story")
     yield page
     context.close()
     assert told == []
