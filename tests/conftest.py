@@ -86,7 +86,7 @@ def end_workers(home: Path) -> None:
             continue
 
 
-def _wait_until_ended(process: psutil.Process, *, timeout_s: float = 10) -> None:
+def _wait_until_ended(process: psutil.Process, *, timeout_s: float = 60) -> None:
     """Not by `Process.wait`: a server that still runs leaves the worker it started a zombie."""
     end = time.monotonic() + timeout_s
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:

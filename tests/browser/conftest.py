@@ -37,7 +37,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-START_TIMEOUT_S = 60.0
+PATIENCE_S = 120.0  # with a page or a server, where other tests have the cores
 
 Serve = Callable[..., str]
 
@@ -51,7 +51,7 @@ def running_app(app_path: Path, log_path: Path, env: Mapping[str, str] | None = 
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(timeout=20)
+        server.wait(timeout=PATIENCE_S)
 
 
 def start_server(
@@ -145,7 +145,7 @@ def browser_context(browser):
 def browser_page(browser_context):
     """A fresh page of 1280x900; an uncaught script error fails the test."""
     page = browser_context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(1000 * PATIENCE_S)
     script_errors: list[str] = []
     page.on("pageerror", lambda error: script_errors.append(str(error)))
     yield page
@@ -220,7 +220,7 @@ def open_app(browser, app_url: str, small: Workspace) -> Iterator[OpenApp]:
         context = browser.new_context(viewport={"width": 1280, "height": 1000}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(1000 * PATIENCE_S)
         page.on("request", lambda request: asked.add(request.url))
         page.on("websocket", lambda socket: asked.add(socket.url))
         page.on("response", lambda answer: told.append(answer.url) if failed(answer) else None)
@@ -255,7 +255,7 @@ def free_port() -> int:
 
 
 def _wait_until_healthy(server: subprocess.Popen[bytes], url: str, log_path: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if server.poll() is not None:
             break

@@ -17,7 +17,7 @@ from tests import samples
 from tests.slips import Slips, add_slips
 
 OpenPage = Callable[..., AppTest]
-TIMEOUT_S = 60
+TIMEOUT_S = 180
 
 
 @pytest.fixture(autouse=True)
