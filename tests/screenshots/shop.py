@@ -1,0 +1,77 @@
+"""The workspace that the pictures show: the demo, and what a week of work leaves behind.
+
+Every step is done once: a second call finds it done.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from core.images.synthetic import DatasetPlan, plan_line_images, write_plan
+from core.settings import PROJECT_ROOT
+
+_N_OF_CAMERA = 48  # so many images come in by the inbox
+_SEED_OF_CAMERA = 7  # other images than the demo's
+_DEFINITIONS = {
+    "dirt": "A speck or fibre under the clear coat; it casts a shadow when lit from the side.",
+    "drop": "A run or sag of paint with a rounded lower edge, longer than it is wide.",
+    "scratch": "A thin bright line through the clear coat, straight or slightly curved.",
+    "watermark": "A pale ring or patch left by dried water; nothing can be felt.",
+}
+_PEOPLE = {"Ada": 9, "Grace": 5}  # how many images each judges in the queue
+
+
+def make(home: Path) -> Path:
+    """Make the workspace in this folder of workspaces where it is missing; the folder."""
+    home.mkdir(parents=True, exist_ok=True)
+    _command(home, "demo")
+    finished = home / ".pictured"
+    if finished.exists():
+        return home
+    _command(home, "analyse")
+    _command(home, "finetune", "--mode", "head", "--epochs", "30", "--notes", "head alone")
+    _command(home, "types", "strange")
+    for name, definition in _DEFINITIONS.items():
+        _command(home, "types", "define", name, "--definition", definition)
+    _let_arrive(home, home / "camera-1")
+    for person, n_images in _PEOPLE.items():
+        _judge(home, person, n_images)
+    finished.touch()
+    return home
+
+
+def _let_arrive(home: Path, camera: Path) -> None:
+    """Write images into a camera's folder and take them in."""
+    plan = plan_line_images(2 * _N_OF_CAMERA, seed=_SEED_OF_CAMERA)
+    of_camera = DatasetPlan(plan.seed, tuple(image for image in plan if image.split is None))
+    write_plan(of_camera, camera)
+    _command(home, "watch", str(camera), "--once")
+
+
+def _judge(home: Path, person: str, n_images: int) -> None:
+    """Let somebody take the model's word for some images, as people mostly do."""
+    for _ in range(n_images):
+        for item in _command(home, "triage", "next", "--as", person)["items"]:
+            label = item["suggested"] or "multiple"
+            _command(home, "triage", "decide", str(item["image"]), label, "--as", person)
+
+
+def _command(home: Path, *words: str) -> dict:
+    """What a command of the command line answers.
+
+    Raises:
+        RuntimeError: it failed, with what it said.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "core", *words, "--json"],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, "LACQUER_HOME": str(home), "LACQUER_WORKSPACE": str(home / "demo")},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"`python -m core {' '.join(words)}` failed, as it says above.")
+    return json.loads(done.stdout)
