@@ -125,7 +125,7 @@ def _movement_in_words(movement: Movement) -> str:
     return (
         f"Half of the images moved by more than **{movement.median_movement:.2f}** of the first "
         f"map's radius. **{movement.disparity:.0%}** of its spread is not explained by the second: "
-        "0 % would be the same map, 100 % one that has nothing in common with it."
+        "0% would be the same map, 100% one that has nothing in common with it."
     )
 
 

@@ -71,7 +71,7 @@ def _show_lineage(workspace: Workspace, model: Model) -> None:
         for each in lineage(workspace, model)[:-1]
     ]
     later = [each.id for each in models.descendants(workspace, model.id) if not each.deleted_at]
-    texts = [f"made {model.created_at[:16].replace('T', ' ')} by {plain(model.actor)}"]
+    texts = [f"Made {model.created_at[:16].replace('T', ' ')} by {plain(model.actor)}"]
     if line:
         texts.append(f"descends from {' → '.join(line)}")
     if later:

@@ -26,12 +26,13 @@ _PEOPLE = {"Ada": 9, "Grace": 5}  # how many images each judges in the queue
 def make(home: Path) -> Path:
     """Make the workspace in this folder of workspaces where it is missing; the folder."""
     home.mkdir(parents=True, exist_ok=True)
-    _command(home, "demo")
+    demo = _command(home, "demo")
     finished = home / ".pictured"
     if finished.exists():
         return home
     _command(home, "analyse")
-    _command(home, "finetune", "--mode", "head", "--epochs", "30", "--notes", "head alone")
+    recipe = ("--backbone", demo["backbone"], "--mode", "head", "--epochs", "30")
+    _command(home, "finetune", *recipe, "--notes", "The head alone, for comparison")
     _command(home, "types", "strange")
     for name, definition in _DEFINITIONS.items():
         _command(home, "types", "define", name, "--definition", definition)
@@ -52,10 +53,10 @@ def _let_arrive(home: Path, camera: Path) -> None:
 
 def _judge(home: Path, person: str, n_images: int) -> None:
     """Let somebody take the model's word for some images, as people mostly do."""
-    for _ in range(n_images):
-        for item in _command(home, "triage", "next", "--as", person)["items"]:
-            label = item["suggested"] or "multiple"
-            _command(home, "triage", "decide", str(item["image"]), label, "--as", person)
+    waiting = _command(home, "triage", "next", "-n", str(n_images), "--as", person)
+    for item in waiting["items"]:
+        label = item["suggested"] or "multiple"
+        _command(home, "triage", "decide", str(item["image"]), label, "--as", person)
 
 
 def _command(home: Path, *words: str) -> dict:
