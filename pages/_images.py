@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.palette import SPLIT_COLOURS, UNKNOWN_COLOUR, class_colour
+from core.palette import UNKNOWN_COLOUR, class_colour
 from core.state import catalog, labels
 from core.state.catalog import Image, ImageFilter
 from core.state.change_log import Batch
@@ -15,7 +15,7 @@ from core.state.label_book import list_offered
 from core.state.workspace import Workspace
 from core.vocabulary import RESERVED_LABELS, SPLITS
 from pages._gallery import Badge, GalleryItem, GallerySelection, gallery
-from pages._shared import acting, capital, changed, go_to, image_urls, plain
+from pages._shared import acting, changed, go_to, image_urls, plain
 from pages._types_shared import EXAMPLES, FEWEST, MOST
 
 PAGE_SIZES = (24, 48, 96, 192)
@@ -69,7 +69,6 @@ def filter_images(workspace: Workspace, *, key: str) -> ImageFilter:
         state = st.selectbox(
             "State",
             list(_STATES),
-            format_func=capital,
             key=f"{key}.state",
             bind="query-params",
             width=200,
@@ -325,14 +324,14 @@ def as_csv(workspace: Workspace, ids: Sequence[int]) -> bytes:
 
 
 _STATES: dict[str, dict] = {
-    "all": {},
-    "labelled by a person": {"origins": ("human",)},
-    "labelled by the source": {"origins": ("imported",)},
-    "labelled automatically": {"origins": ("automatic",)},
-    "excluded": {"excluded": True},
-    "in triage": {"queued": True},
-    "file missing": {"condition": "missing"},
-    "file changed": {"condition": "changed"},
+    "All": {},
+    "Labelled by a person": {"origins": ("human",)},
+    "Labelled by the source": {"origins": ("imported",)},
+    "Labelled automatically": {"origins": ("automatic",)},
+    "Excluded": {"excluded": True},
+    "In triage": {"queued": True},
+    "File missing": {"condition": "missing"},
+    "File changed": {"condition": "changed"},
 }
 
 

@@ -23,7 +23,8 @@ def wait_until_drawn(page) -> None:
     page.wait_for_function(
         """() => {
           const all = (selector) => [...document.querySelectorAll(selector)];
-          const isSeen = (element) => element.checkVisibility() && !element.closest("details:not([open])");
+          const isFolded = (element) => element.closest("details:not([open])");
+          const isSeen = (element) => element.checkVisibility() && !isFolded(element);
           const isNear = (element) => element.getBoundingClientRect().top < innerHeight;
           return document.fonts.status === "loaded"
             && document.querySelector("[data-testid=stMain] h2, [data-testid=stMain] h1") !== null

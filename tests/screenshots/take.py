@@ -1,9 +1,9 @@
 """Pictures of every page and view, light and dark: `make screenshots`.
 
-All of them go to `screenshots/<width>/<theme>/`, which git ignores. The few that the README shows go
-to `docs/pictures/` as well, at 1280 px and from the demo alone. Those are WebP: a screenshot is half
-text and half photographs, a palette of 256 colours draws bands into the photographs, and ten such
-pictures would take five times the bytes as PNG.
+All of them go to `screenshots/<width>/<theme>/`, which git ignores. The few that the README shows
+go to `docs/pictures/` as well, at 1280 px and from the demo alone. Those are WebP: a screenshot is
+half text and half photographs, a palette of 256 colours draws bands into the photographs, and as
+PNG without one ten of them take five times the bytes.
 
 What there is to picture is read off the app itself: the pages from its navigation, the views from
 the control at the head of each page. A new view needs nothing here.

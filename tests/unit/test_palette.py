@@ -5,7 +5,8 @@ Colour blindness is simulated, and distances are taken in Oklab, where equal ste
 Source:
     Machado, Oliveira & Fernandes (2009), "A physiologically-based model for simulation of color
     vision deficiency", doi:10.1109/TVCG.2009.113; the matrices of severity 1, for linear RGB.
-    Ottosson (2020), "A perceptual color space for image processing", bottosson.github.io/posts/oklab
+    Ottosson (2020), "A perceptual color space for image processing",
+    bottosson.github.io/posts/oklab
 """
 
 import tomllib
