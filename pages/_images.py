@@ -15,7 +15,7 @@ from core.state.label_book import list_offered
 from core.state.workspace import Workspace
 from core.vocabulary import RESERVED_LABELS, SPLITS
 from pages._gallery import Badge, GalleryItem, GallerySelection, gallery
-from pages._shared import acting, changed, go_to, image_urls, plain
+from pages._shared import acting, capital, changed, go_to, image_urls, plain
 from pages._types_shared import EXAMPLES, FEWEST, MOST
 
 PAGE_SIZES = (24, 48, 96, 192)
@@ -345,7 +345,7 @@ def _filter_attributes(workspace: Workspace, *, key: str) -> list[tuple[str, str
     chosen = []
     for name in [name for name, kind in kinds.items() if kind == "text"][:4]:
         value = st.selectbox(
-            plain(name),
+            plain(capital(name)),
             catalog.attribute_values(workspace, name),
             index=None,
             placeholder="Any",

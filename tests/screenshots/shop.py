@@ -37,6 +37,7 @@ def make(home: Path) -> Path:
     for name, definition in _DEFINITIONS.items():
         _command(home, "types", "define", name, "--definition", definition)
     _let_arrive(home, home / "camera-1")
+    _command(home, "embed", "--backbone", demo["backbone"])
     for person, n_images in _PEOPLE.items():
         _judge(home, person, n_images)
     finished.touch()

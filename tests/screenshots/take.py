@@ -89,7 +89,7 @@ CHOSEN = {  # the name in docs/pictures, without its theme
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Take the pictures that are asked for; 1 where something is missing to take them with."""
-    asked = _parser().parse_args(arguments)
+    asked = build_parser().parse_args(arguments)
     for_docs = asked.home is None and asked.width == DOCS_WIDTH_PX and not asked.whole
     try:
         with running_browser() as browser:
@@ -204,7 +204,8 @@ def _page(browser, url: str, width: int, theme: str):
     context.close()
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
     parser = argparse.ArgumentParser(description="Take pictures of every page and view.")
     parser.add_argument("--width", type=int, default=DOCS_WIDTH_PX, help="of the window, in px")
     parser.add_argument(
