@@ -33,7 +33,7 @@ def show_model(workspace: Workspace, model: Model, *, promoted: Model | None) ->
     """All that is known of a model."""
     is_promoted = promoted is not None and promoted.id == model.id
     badge = " :green-badge[:material/rocket_launch: promoted]" if is_promoted else ""
-    st.markdown(f"#### {model.id}{badge}")
+    st.markdown(f"### {model.id}{badge}")
     st.markdown(
         f"{as_percent(validation_accuracy(model))} of the validation images right · "
         f"{plain(', '.join(model.classes))}"

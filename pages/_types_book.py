@@ -99,7 +99,7 @@ def _show_entry(workspace: Workspace, entry: Entry, entries: Sequence[Entry]) ->
             'border-radius: 0.25rem"></div>',
             width="content",
         )
-        st.markdown(f"#### {plain(entry.name)}", width="content")
+        st.markdown(f"### {plain(entry.name)}", width="content")
         st.caption(" · ".join(filter(None, [counted(entry.n_images, "image"), _state(entry)])))
     show_changes(workspace, entry, entries)
     with st.form(f"{_KEY}.form.{entry.id}", border=False):

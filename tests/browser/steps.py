@@ -25,14 +25,15 @@ def wait_until_drawn(page) -> None:
           const all = (selector) => [...document.querySelectorAll(selector)];
           const isFolded = (element) => element.closest("details:not([open])");
           const isSeen = (element) => element.checkVisibility() && !isFolded(element);
+          const seen = (selector) => all(selector).filter(isSeen);
           const isNear = (element) => element.getBoundingClientRect().top < innerHeight;
           return document.fonts.status === "loaded"
             && document.querySelector("[data-testid=stMain] h2, [data-testid=stMain] h1") !== null
-            && !all("[data-testid=stSkeleton], [data-testid=stSpinner]").some(isSeen)
-            && all("[data-testid=stPlotlyChart]").every((it) => it.querySelector(".main-svg"))
-            && all("[data-testid=stDataFrame]").every((it) => it.querySelector("canvas"))
+            && seen("[data-testid=stSkeleton], [data-testid=stSpinner]").length === 0
+            && seen("[data-testid=stPlotlyChart]").every((it) => it.querySelector(".main-svg"))
+            && seen("[data-testid=stDataFrame]").every((it) => it.querySelector("canvas"))
             && all(".lq-map").every((map) => map.dataset.state === "ready")
-            && all(".stMain img").filter(isSeen).filter(isNear).every((image) => image.complete);
+            && seen(".stMain img").filter(isNear).every((image) => image.complete);
         }"""
     )
     settle(page)

@@ -7,10 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from core.images.synthetic import DatasetPlan, plan_line_images, write_plan
+from core.jobs.configs import CompareMaps
 from core.settings import PROJECT_ROOT
+from core.state.workspace import open_workspace
+from tests.samples import do
 
 _N_OF_CAMERA = 48  # so many images come in by the inbox
 _SEED_OF_CAMERA = 7  # other images than the demo's
@@ -25,23 +29,33 @@ _PEOPLE = {"Ada": 9, "Grace": 5}  # how many images each judges in the queue
 
 def make(home: Path) -> Path:
     """Make the workspace in this folder of workspaces where it is missing; the folder."""
-    home.mkdir(parents=True, exist_ok=True)
-    demo = _command(home, "demo")
     finished = home / ".pictured"
     if finished.exists():
         return home
-    _command(home, "analyse")
+    home.mkdir(parents=True, exist_ok=True)
+    demo = _command(home, "demo")
     recipe = ("--backbone", demo["backbone"], "--mode", "head", "--epochs", "30")
     _command(home, "finetune", *recipe, "--notes", "The head alone, for comparison")
-    _command(home, "types", "strange")
     for name, definition in _DEFINITIONS.items():
         _command(home, "types", "define", name, "--definition", definition)
     _let_arrive(home, home / "camera-1")
-    _command(home, "embed", "--backbone", demo["backbone"])
     for person, n_images in _PEOPLE.items():
         _judge(home, person, n_images)
+    _measure_again(home, demo)
     finished.touch()
     return home
+
+
+def _measure_again(home: Path, demo: Mapping[str, str]) -> None:
+    """Compute anew what holds no longer now that images have come and labels have changed."""
+    _command(home, "embed", "--backbone", demo["backbone"])
+    _command(home, "evaluate", "--model", demo["model"])
+    done = do(open_workspace(home / "demo"), CompareMaps(demo["model"], method="pacmap"))
+    if done.status != "succeeded":
+        raise RuntimeError(f"The maps were not drawn: {done.error}")
+    _command(home, "cluster", "--k", "5")  # one more than there are classes, as in the paper
+    _command(home, "analyse")
+    _command(home, "types", "strange")
 
 
 def _let_arrive(home: Path, camera: Path) -> None:

@@ -36,7 +36,7 @@ DOCS_WIDTH_PX = 1280
 HEIGHT_PX = 800
 TALLEST_PX = 8000  # beyond it Chromium's pictures come out torn
 THEMES = ("light", "dark")
-PATIENCE_S = 30
+PATIENCE_S = 60
 PERSON = "Ada"
 WEBP_QUALITY = 82  # small text without halos; less shows them, more only costs bytes
 
@@ -98,9 +98,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 for theme in asked.themes:
                     with _page(browser, url, asked.width, theme) as page:
                         _take_all(page, url, asked, theme, for_docs=for_docs)
-    except (LookupError, RuntimeError) as error:
-        _say(f"No pictures: {error}")
-        _say("A browser comes with `make browser`, or name one in LACQUER_CHROMIUM.")
+    except LookupError as error:
+        _say(f"No pictures: {error}. `make browser` installs one, or name one in LACQUER_CHROMIUM.")
+        return 1
+    except RuntimeError as error:
+        _say(f"The pictures end here: {error}")
         return 1
     return 0
 
@@ -152,7 +154,9 @@ def _open(page, address: str) -> None:
 
 
 def _stretch(page, width: int) -> None:
-    """Make the window as tall as the page."""
+    """Make the window as tall as the page; triage fills every window and is left as it is."""
+    if page.locator(".lq-triage").count():
+        return
     for _ in range(3):  # what is drawn only once it is seen makes the page taller
         tall = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
         page.set_viewport_size({"width": width, "height": min(tall, TALLEST_PX)})

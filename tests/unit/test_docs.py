@@ -188,11 +188,15 @@ def test_every_command_that_is_written_out_can_be_read(file: Path) -> None:
 
 @every_current_file
 def test_every_option_that_is_named_is_one_of_some_command(file: Path) -> None:
-    known = _all_options(build_parser()) | _all_options(take.build_parser()) | {
-        *("--index-url", "--dist"),  # pip's and pytest's
-        *("--system", "--create-home", "--home-dir", "--pwprompt", "--owner"),  # of the system
-        *("--format", "--schema", "--file", "--dbname", "--exclude"),  # of PostgreSQL and tar
-    }
+    known = (
+        _all_options(build_parser())
+        | _all_options(take.build_parser())
+        | {
+            *("--index-url", "--dist"),  # pip's and pytest's
+            *("--system", "--create-home", "--home-dir", "--pwprompt", "--owner"),  # of the system
+            *("--format", "--schema", "--file", "--dbname", "--exclude"),  # of PostgreSQL and tar
+        }
+    )
     prose = re.sub(r"^```.*?^```", "", _text(file), flags=re.MULTILINE | re.DOTALL)
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", prose)) <= known
 
