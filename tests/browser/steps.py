@@ -39,6 +39,12 @@ def wait_until_drawn(page) -> None:
     settle(page)
 
 
+def bring_map_into_view(page) -> None:
+    """Scroll until a map ends where the window does."""
+    page.locator(".lq-map").last.evaluate("(map) => map.scrollIntoView({ block: 'end' })")
+    settle(page)
+
+
 def hover_over_a_point(page) -> None:
     """Put the pointer on a point of the map, left of its middle, so that the card has room."""
     place = page.evaluate(

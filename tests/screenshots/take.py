@@ -26,7 +26,7 @@ from PIL import Image
 from core.settings import PROJECT_ROOT
 from pages._access import name_cookie
 from tests.browser.conftest import running_app, running_browser
-from tests.browser.steps import hover_over_a_point, wait_until_drawn
+from tests.browser.steps import bring_map_into_view, hover_over_a_point, wait_until_drawn
 from tests.conftest import end_workers
 from tests.screenshots import shop
 
@@ -78,9 +78,14 @@ class Chosen:
     pose: Callable[..., None] = lambda page: None
 
 
+def _point_at_the_map(page) -> None:
+    bring_map_into_view(page)
+    hover_over_a_point(page)
+
+
 CHOSEN = {  # the name in docs/pictures, without its theme
-    "map": Chosen("latent-space", hover_over_a_point),
-    "before-and-after": Chosen("evaluation-before-and-after"),
+    "map": Chosen("latent-space", _point_at_the_map),
+    "before-and-after": Chosen("evaluation-before-and-after", bring_map_into_view),
     "triage": Chosen("triage-queue"),
     "defect-types": Chosen("defect-types-label-book"),
     "inbox": Chosen("inbox-arrivals"),
