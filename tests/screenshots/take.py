@@ -37,8 +37,7 @@ HEIGHT_PX = 800
 TALLEST_PX = 8000  # beyond it Chromium's pictures come out torn
 THEMES = ("light", "dark")
 PATIENCE_S = 60
-PERSON = "Ada"
-WEBP_QUALITY = 82  # small text without halos; less shows them, more only costs bytes
+WEBP_QUALITY = 90  # small text without halos; less shows them, more only costs bytes
 
 
 @dataclass(frozen=True)
@@ -100,9 +99,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with running_browser() as browser:
             home = asked.home or shop.make(OUTPUT / "home")
             with _app(home) as url:
+                views: list[View] = []
                 for theme in asked.themes:
                     with _page(browser, url, asked.width, theme) as page:
-                        _take_all(page, url, asked, theme, for_docs=for_docs)
+                        views = views or list(find_views(page, url))
+                        _take_all(page, url, views, asked, theme, for_docs=for_docs)
     except LookupError as error:
         _say(f"No pictures: {error}. `make browser` installs one, or name one in LACQUER_CHROMIUM.")
         return 1
@@ -112,12 +113,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _take_all(page, url: str, asked: argparse.Namespace, theme: str, *, for_docs: bool) -> None:
+def _take_all(
+    page,
+    url: str,
+    views: Sequence[View],
+    asked: argparse.Namespace,
+    theme: str,
+    *,
+    for_docs: bool,
+) -> None:
     folder = asked.output / str(asked.width) / theme
     folder.mkdir(parents=True, exist_ok=True)
-    for view in find_views(page, url):
-        if not re.search(asked.only, view.name):
-            continue
+    for view in [view for view in views if re.search(asked.only, view.name)]:
         page.set_viewport_size({"width": asked.width, "height": HEIGHT_PX})
         _open(page, f"{url}/{view.path}?{view.query}")
         if asked.whole:
@@ -205,7 +212,7 @@ def _page(browser, url: str, width: int, theme: str):
     context = browser.new_context(
         viewport={"width": width, "height": HEIGHT_PX}, color_scheme=theme, reduced_motion="reduce"
     )
-    name, _, rest = name_cookie(PERSON).partition("=")
+    name, _, rest = name_cookie(shop.PERSON).partition("=")
     context.add_cookies([{"name": name, "value": rest.partition(";")[0], "url": url}])
     page = context.new_page()
     page.set_default_timeout(1000 * PATIENCE_S)
