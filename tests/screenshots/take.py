@@ -33,7 +33,7 @@ from tests.screenshots import shop
 OUTPUT = PROJECT_ROOT / "screenshots"
 FOR_DOCS = PROJECT_ROOT / "docs" / "pictures"
 DOCS_WIDTH_PX = 1280
-HEIGHT_PX = 800
+HEIGHTS_PX = {820: 1180, 1280: 800, 3840: 2160}  # a tablet, a laptop, a 4K screen
 TALLEST_PX = 8000  # beyond it Chromium's pictures come out torn
 THEMES = ("light", "dark")
 PATIENCE_S = 60
@@ -125,7 +125,7 @@ def _take_all(
     folder = asked.output / str(asked.width) / theme
     folder.mkdir(parents=True, exist_ok=True)
     for view in [view for view in views if re.search(asked.only, view.name)]:
-        page.set_viewport_size({"width": asked.width, "height": HEIGHT_PX})
+        page.set_viewport_size({"width": asked.width, "height": _height(asked.width)})
         _open(page, f"{url}/{view.path}?{view.query}")
         if asked.whole:
             _stretch(page, asked.width)
@@ -163,6 +163,11 @@ def _open(page, address: str) -> None:
             wait_until_drawn(page)
             return
     raise RuntimeError(f"{address} is not drawn after {2 * PATIENCE_S} s.")
+
+
+def _height(width: int) -> int:
+    """Of a window, in px: of a screen of that width, else of three quarters of it."""
+    return HEIGHTS_PX.get(width, round(0.75 * width))
 
 
 def _stretch(page, width: int) -> None:
@@ -210,7 +215,9 @@ def _app(home: Path) -> Iterator[str]:
 def _page(browser, url: str, width: int, theme: str):
     """A page of somebody who has given a name, without which the queue opens on a question."""
     context = browser.new_context(
-        viewport={"width": width, "height": HEIGHT_PX}, color_scheme=theme, reduced_motion="reduce"
+        viewport={"width": width, "height": _height(width)},
+        color_scheme=theme,
+        reduced_motion="reduce",
     )
     name, _, rest = name_cookie(shop.PERSON).partition("=")
     context.add_cookies([{"name": name, "value": rest.partition(";")[0], "url": url}])
