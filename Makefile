@@ -3,6 +3,7 @@
 PYTHON ?= python3# what makes the environment: 3.11 or newer
 VENV ?= .venv# where it lies
 PORT ?= 8501# where the app answers
+ASK ?=# what else `make screenshots` is asked: tests/screenshots/take.py --help lists it
 TORCH_INDEX ?=# a package index to take torch from, such as its own index of CPU builds
 
 BIN := $(VENV)/bin
@@ -19,10 +20,10 @@ SERVE = { \
 	exec $(BIN)/python -m streamlit run app.py --server.port $(PORT) --logger.hideWelcomeMessage true; }
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test browser lint format check soak bench clean
+.PHONY: help install demo run test browser lint format check soak bench screenshots clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## set up .venv with all that the app needs; afterwards it needs no network
 	@:
@@ -68,6 +69,9 @@ bench: $(INSTALLED_DEV) browser ## the benchmarks: minutes on an idle machine
 	@failed=0; for file in tests/benchmarks/bench_*.py; do \
 		echo "$$file"; PYTHONPATH=. $(BIN)/python "$$file" || failed=1; \
 	done; exit $$failed
+
+screenshots: $(INSTALLED_DEV) browser ## pictures of every page, light and dark; ASK="--width 820" asks for more
+	@PYTHONPATH=. $(BIN)/python tests/screenshots/take.py $(ASK)
 
 clean: ## remove the environment and all caches; workspaces stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

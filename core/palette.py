@@ -1,8 +1,9 @@
 """Colours that mean the same on every page and in every theme.
 
-A class keeps its colour by its place in the workspace's order of classes. The first eight are Okabe
-and Ito's, told apart by colour-blind eyes; with more classes the colours come round again under
-another marker, so that no two classes share both.
+A class keeps its colour by its place in the workspace's order of classes. The first six are Okabe
+and Ito's; the last two were searched for so that protan, deutan and tritan eyes tell all eight from
+each other, from the greys and from both backgrounds, which a test simulates. With more classes the
+colours come round again under another marker, so that no two classes share both.
 
 Source:
     Okabe & Ito (2008), "Color universal design", jfly.uni-koeln.de/color
@@ -17,11 +18,11 @@ CLASS_COLOURS = (
     "#cc79a7",  # reddish purple
     "#d55e00",  # vermilion
     "#56b4e9",  # sky blue
-    "#a6761d",  # brown, for Okabe and Ito's yellow, which white paper swallows
-    "#7f6bb3",  # violet, for their black, which a dark theme swallows
+    "#933b27",  # brown, for Okabe and Ito's yellow, which white paper swallows
+    "#9a5cf5",  # violet, for their black, which a dark theme swallows
 )
 SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "star")
-UNKNOWN_COLOUR = "#9aa0a6"
+UNKNOWN_COLOUR = "#aab0b6"
 RESERVED_MARKS = {  # no classes: greys, each with a marker of its own
     "multiple": ("#66717c", "diamond"),
     "not_a_defect": ("#66717c", "square"),

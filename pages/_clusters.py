@@ -269,7 +269,7 @@ def _show_table(
         ("cluster", "label"),
         default="cluster",
         required=True,
-        format_func=lambda whole: f"share of the {whole}",
+        format_func=lambda whole: f"Share of the {whole}",
         label_visibility="collapsed",
         key=f"{_KEY}.share_of",
     )

@@ -121,7 +121,7 @@ def _choose_options() -> tuple[str, bool]:
             list(BINARISATIONS),
             default="nonzero",
             required=True,
-            format_func={"nonzero": "not 0", "median": "above the median"}.__getitem__,
+            format_func={"nonzero": "Not 0", "median": "Above the median"}.__getitem__,
             help=" ".join(f"“{name}”: {what}." for name, what in BINARISATIONS.items()),
             key=f"{_KEY}.binarise",
             bind="query-params",

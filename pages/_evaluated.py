@@ -56,12 +56,7 @@ def choose_role(found: ModelEvaluation, *, among: Mapping[str, str] = ROLES) -> 
 def show_share(title: str, estimate: Estimate, *, help: str) -> None:
     """A share with its interval and what it is a share of."""
     if estimate.value is None or estimate.low is None or estimate.high is None:
-        noted_metric(
-            title,
-            "–",
-            estimate.why or None,
-            help=help,
-        )
+        noted_metric(title, "–", "not measured", help=f"{estimate.why} {help}".strip())
         return
     noted_metric(
         title,

@@ -44,7 +44,7 @@ def _show_shares(measure: RuleMeasure) -> None:
             "To the operator",
             measure.operator_share,
             help="Share of the images that lie in the mixed cluster, or in one without a name. The "
-            "paper: 11 % of its validation images, 3 of its 34 test images.",
+            "paper: 11% of its validation images, 3 of its 34 test images.",
         )
         show_share(
             "Wrong among the rest",

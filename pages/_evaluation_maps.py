@@ -26,6 +26,7 @@ from pages._evaluated import show_images
 from pages._map_view import clear_selection, draw_map, frame_of, selected_ids
 from pages._shared import next_step, plain, submit, told_apart
 
+_UNLIKE = 0.5  # share of the first map's spread that the second leaves unexplained
 _SETS = {"validation": "validation", "all": "all"}
 
 
@@ -125,7 +126,7 @@ def _movement_in_words(movement: Movement) -> str:
     return (
         f"Half of the images moved by more than **{movement.median_movement:.2f}** of the first "
         f"map's radius. **{movement.disparity:.0%}** of its spread is not explained by the second: "
-        "0 % would be the same map, 100 % one that has nothing in common with it."
+        "0% would be the same map, 100% one that has nothing in common with it."
     )
 
 
@@ -140,11 +141,13 @@ def _show_pair(
         key="evaluation.colour",
         width=320,
     )
+    # The fit shrinks a map that has little in common with the first: it then has its own frame.
+    is_alike = movement.disparity is not None and movement.disparity < _UNLIKE
+    frame = frame_of(workspace, (before, after)) if is_alike else None
     pair: Sequence[tuple[str, str, Run]] = (
         ("before", "Before fine-tuning", before),
-        ("after", "After, laid over it", after),
+        ("after", "After, laid over it" if is_alike else "After, turned like it", after),
     )
-    frame = frame_of(workspace, (before, after))
     for column, (when, title, projection) in zip(st.columns(2), pair, strict=True):
         with column:
             draw_map(

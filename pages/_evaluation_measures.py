@@ -59,7 +59,7 @@ def show_headline(found: ModelEvaluation, role: str, measures: RoleMeasures) -> 
             evaluation.accuracy,
             help="Share of the images of the model's classes that were given the right one. "
             + _PAPER
-            + "92.31 % in its text, 100 % in its Table 2.",
+            + "92.31% in its text, 100% in its Table 2.",
         )
         show_share(
             "Balanced accuracy",

@@ -10,7 +10,7 @@ from core.state.workspace import Workspace
 from pages._evaluated import choose_role, show_images
 from pages._shared import counted
 
-_PREDICTED = "the class given"
+_PREDICTED = "The class given"
 _WRONG, _UNKNOWN = "Given a wrong class", "Of no class that the model knows"
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.palette import SPLIT_COLOURS, UNKNOWN_COLOUR, class_colour
+from core.palette import UNKNOWN_COLOUR, class_colour
 from core.state import catalog, labels
 from core.state.catalog import Image, ImageFilter
 from core.state.change_log import Batch
@@ -15,22 +15,22 @@ from core.state.label_book import list_offered
 from core.state.workspace import Workspace
 from core.vocabulary import RESERVED_LABELS, SPLITS
 from pages._gallery import Badge, GalleryItem, GallerySelection, gallery
-from pages._shared import acting, changed, go_to, image_urls, plain
+from pages._shared import acting, capital, changed, go_to, image_urls, plain
 from pages._types_shared import EXAMPLES, FEWEST, MOST
 
 PAGE_SIZES = (24, 48, 96, 192)
 _NONE = "(none)"
 _SORT_TITLES = {
-    "newest": "newest first",
-    "oldest": "oldest first",
-    "name": "by name",
-    "label": "by label",
-    "brightness": "darkest first",
-    "contrast": "lowest contrast first",
-    "sharpness": "least sharp first",
-    "saturation": "least colourful first",
-    "dark_share": "least black first",
-    "bright_share": "least white first",
+    "newest": "Newest first",
+    "oldest": "Oldest first",
+    "name": "By name",
+    "label": "By label",
+    "brightness": "Darkest first",
+    "contrast": "Lowest contrast first",
+    "sharpness": "Least sharp first",
+    "saturation": "Least colourful first",
+    "dark_share": "Least black first",
+    "bright_share": "Least white first",
 }
 
 
@@ -53,21 +53,25 @@ def filter_images(workspace: Workspace, *, key: str) -> ImageFilter:
         chosen_labels = st.multiselect(
             "Label",
             [*catalog.list_classes(workspace), *RESERVED_LABELS, _NONE],
-            placeholder="any",
+            placeholder="Any",
             key=f"{key}.label",
             bind="query-params",
-            width=280,
+            width=248,
         )
         splits = st.multiselect(
             "Split",
             [*SPLITS, _NONE],
-            placeholder="any",
+            placeholder="Any",
             key=f"{key}.split",
             bind="query-params",
-            width=240,
+            width=216,
         )
         state = st.selectbox(
-            "State", list(_STATES), key=f"{key}.state", bind="query-params", width=200
+            "State",
+            list(_STATES),
+            key=f"{key}.state",
+            bind="query-params",
+            width=200,
         )
         text = st.text_input(
             "Name contains", key=f"{key}.name", bind="query-params", width=180, live=True
@@ -320,14 +324,14 @@ def as_csv(workspace: Workspace, ids: Sequence[int]) -> bytes:
 
 
 _STATES: dict[str, dict] = {
-    "all": {},
-    "labelled by a person": {"origins": ("human",)},
-    "labelled by the source": {"origins": ("imported",)},
-    "labelled automatically": {"origins": ("automatic",)},
-    "excluded": {"excluded": True},
-    "in triage": {"queued": True},
-    "file missing": {"condition": "missing"},
-    "file changed": {"condition": "changed"},
+    "All": {},
+    "Labelled by a person": {"origins": ("human",)},
+    "Labelled by the source": {"origins": ("imported",)},
+    "Labelled automatically": {"origins": ("automatic",)},
+    "Excluded": {"excluded": True},
+    "In triage": {"queued": True},
+    "File missing": {"condition": "missing"},
+    "File changed": {"condition": "changed"},
 }
 
 
@@ -341,10 +345,10 @@ def _filter_attributes(workspace: Workspace, *, key: str) -> list[tuple[str, str
     chosen = []
     for name in [name for name, kind in kinds.items() if kind == "text"][:4]:
         value = st.selectbox(
-            plain(name),
+            plain(capital(name)),
             catalog.attribute_values(workspace, name),
             index=None,
-            placeholder="any",
+            placeholder="Any",
             key=f"{key}.attribute.{name}",
             width=150,
         )
@@ -356,7 +360,7 @@ def _filter_attributes(workspace: Workspace, *, key: str) -> list[tuple[str, str
 def _item(image: Image, order: Sequence[str], queued: bool, caption: str) -> GalleryItem:
     badges = [Badge(image.label or "unlabelled", class_colour(image.label, order))]
     if image.split:
-        badges.append(Badge(image.split, SPLIT_COLOURS[image.split]))
+        badges.append(Badge(image.split, UNKNOWN_COLOUR))
     if queued:
         badges.append(Badge("in triage", UNKNOWN_COLOUR))
     if image.excluded:

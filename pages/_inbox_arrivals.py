@@ -22,6 +22,7 @@ from pages._shared import (
     acting,
     as_duration,
     as_size,
+    capital,
     counted,
     noted_metric,
     plain,
@@ -145,7 +146,7 @@ def _show_flow(flow: Flow) -> None:
     with columns[3]:
         slowest = "–" if today.slowest_s is None else as_duration(today.slowest_s)
         noted_metric(
-            "Seconds to the answer",
+            "Time to the answer",
             slowest,
             f"{counted(today.n_refused, 'file')} refused",
             help="From the last byte of a file to its answer; 95 of 100 took no longer. What lay "
@@ -208,4 +209,4 @@ def _remark(each: arrivals.Arrival) -> str:
         parts.append(f"stranger than {each.novelty:.0%} of the reference images")
     if each.seconds is not None:
         parts.append(f"answered in {as_duration(each.seconds)}")
-    return " · ".join(parts)
+    return capital(" · ".join(parts))

@@ -59,6 +59,7 @@ def _show_too_few(found: DriftReading) -> None:
             f"{counted(found.n_waiting, 'image')} came in so far; {WINDOW:,} make the first window "
             "to be compared with the calibration images."
         )
+        st.caption("They come by a watched folder or are dropped: the views Arrivals and Drop.")
         return
     next_step(
         "Nothing has been compared yet: it takes a promoted model, a plan, and calibration images.",
@@ -143,7 +144,7 @@ def _show_charts(workspace: Workspace, windows: Sequence[SeenWindow]) -> None:
             places,
             [[each.novelty] if each.novelty else [] for each in found],
             order,
-            title="farther from all classes than 95 % of the calibration images",
+            title="farther from all classes than 95% of the calibration images",
         )
     if any(each.labels for each in found):
         charts["Shares of the model's labels"] = figures.shares_over_time(

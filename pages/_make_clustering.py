@@ -49,8 +49,8 @@ def show_maker(workspace: Workspace, embedding: Run, *, expanded: bool) -> None:
 def _choose_space(workspace: Workspace, embedding: Run) -> tuple[str, float]:
     """The run that is clustered, and the principal components of it that are kept."""
     maps = runs.list_runs(workspace, "projection", parent_id=embedding.id)
-    titles = told_apart({run.id: f"the map {queries.describe_run(run)}" for run in maps})
-    spaces = {embedding.id: "the features", _COMPONENTS: "principal components of them"} | titles
+    titles = told_apart({run.id: f"The map {queries.describe_run(run)}" for run in maps})
+    spaces = {embedding.id: "The features", _COMPONENTS: "Principal components of them"} | titles
     space = st.selectbox(
         "On", list(spaces), format_func=spaces.__getitem__, key=f"{_KEY}.space", width=330
     )

@@ -32,7 +32,7 @@ def show_model(workspace: Workspace, model: Model, *, promoted: Model | None) ->
     """All that is known of a model."""
     is_promoted = promoted is not None and promoted.id == model.id
     badge = " :green-badge[:material/rocket_launch: promoted]" if is_promoted else ""
-    st.markdown(f"#### {model.id}{badge}")
+    st.markdown(f"### {model.id}{badge}")
     st.markdown(
         f"{as_percent(validation_accuracy(model))} of the validation images right · "
         f"{plain(', '.join(model.classes))}"
@@ -70,7 +70,7 @@ def _show_lineage(workspace: Workspace, model: Model) -> None:
         for each in lineage(workspace, model)[:-1]
     ]
     later = [each.id for each in models.descendants(workspace, model.id) if not each.deleted_at]
-    texts = [f"made {model.created_at[:16].replace('T', ' ')} by {plain(model.actor)}"]
+    texts = [f"Made {model.created_at[:16].replace('T', ' ')} by {plain(model.actor)}"]
     if line:
         texts.append(f"descends from {' → '.join(line)}")
     if later:

@@ -91,7 +91,7 @@ def _show_difference(both: PairedMeasure) -> None:
         "Difference",
         f"{100 * difference.value:+.1f} points",
         f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}",
-        help="Accuracy of the new model less that of the old one on the same images, with its 95 % "
+        help="Accuracy of the new model less that of the old one on the same images, with its 95% "
         f"interval. Chance alone would make it so much worse with probability {both.p_worse:.2g}, "
         f"so much better with {both.p_better:.2g} (exact McNemar test).",
     )

@@ -9,7 +9,7 @@ import streamlit as st
 from core import queries
 from core.analysis.models import augmentation_title, departures, mode_title
 from core.learning.recipe import AUGMENTATIONS, CLASS_WEIGHTS, MODES, PAPER, SCHEDULES, Recipe
-from pages._shared import plain
+from pages._shared import capital, plain
 
 _KEY = "fine_tuning"
 
@@ -34,7 +34,7 @@ def choose_layers() -> str:
         list(MODES),
         default=PAPER.mode,
         required=True,
-        format_func=mode_title,
+        format_func=lambda mode: capital(mode_title(mode)),
         key=f"{_KEY}.mode",
     )
     st.caption(f"Trains {MODES[mode]}.")
@@ -134,7 +134,7 @@ def _views(mode: str) -> dict[str, Any]:
         "Augmentation",
         list(AUGMENTATIONS),
         default=list(PAPER.augmentations),
-        format_func=augmentation_title,
+        format_func=lambda name: capital(augmentation_title(name)),
         placeholder="None",
         disabled=mode == "head",
         help=_explain_augmentations(),
@@ -157,6 +157,7 @@ def _named(place: Any, name: str, title: str, known: Mapping[str, str]) -> str:
     return place.selectbox(
         title,
         list(known),
+        format_func=capital,
         help="; ".join(f"{each}: {what}" for each, what in known.items()) + ".",
         key=f"{_KEY}.{name}",
     )

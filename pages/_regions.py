@@ -259,7 +259,7 @@ def show_layout(layout: Layout, classes: Sequence[str]) -> None:
         with left:
             st.markdown("**How widely each class is spread**")
             _chart("spreads", figures.class_spreads(layout.classes, classes=classes))
-            st.caption("Lines: 95 % interval of the mean. Higher = wider, more varied images.")
+            st.caption("Lines: 95% interval of the mean. Higher = wider, more varied images.")
         with right:
             st.markdown("**How pure the neighbourhoods are**")
             _chart(
@@ -315,10 +315,10 @@ def _by_label(workspace: Workspace, place: str) -> ImageSet:
     names = left.multiselect(
         "Labels",
         [*catalog.list_classes(workspace), *RESERVED_LABELS],
-        placeholder="any",
+        placeholder="Any",
         key=f"{_KEY}.{place}.labels",
     )
-    splits = right.multiselect("Splits", SPLITS, placeholder="any", key=f"{_KEY}.{place}.splits")
+    splits = right.multiselect("Splits", SPLITS, placeholder="Any", key=f"{_KEY}.{place}.splits")
     if not (names or splits):
         return ImageSet("", np.empty(0, np.int64))
     chosen = ImageFilter(labels=tuple(names), splits=tuple(splits))

@@ -21,7 +21,16 @@ from pages._images import ranked_gallery
 from pages._models import choose_model
 from pages._paired_models import show_paired
 from pages._promotion import offer_promotion
-from pages._shared import acting, changed, counted, noted_metric, plain, show_error, submit
+from pages._shared import (
+    acting,
+    capital,
+    changed,
+    counted,
+    noted_metric,
+    plain,
+    show_error,
+    submit,
+)
 from pages._training_form import show_problem
 from pages._training_run import show_trainings
 
@@ -133,7 +142,7 @@ def _offer_training(workspace: Workspace, news: News) -> None:
             news, backbone=base.backbone if chosen == _SAME else chosen, goes_on=goes_on
         )
         st.caption(
-            f"{mode_title(config.mode)}, {counted(config.epochs, 'epoch')} at a rate of "
+            f"{capital(mode_title(config.mode))}, {counted(config.epochs, 'epoch')} at a rate of "
             f"{config.learning_rate:g}. The view Train has every setting."
         )
         _start(workspace, news, config)

@@ -29,11 +29,12 @@ _write_cookie = st.components.v2.component(
 
 def page_header(title: str, subtitle: str = "") -> None:
     """The page's title, which is Markdown, and who is at the screen."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.header(title, anchor=False)
-        _show_person()
-    if subtitle:
-        st.caption(subtitle)
+    with st.container(gap="xxsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.header(title, anchor=False)
+            _show_person()
+        if subtitle:
+            st.caption(subtitle)
     _show_last_change()
 
 
@@ -395,6 +396,11 @@ def undo_change(workspace: Workspace, batch_id: int) -> None:
 def counted(n: int, thing: str) -> str:
     """`1 group`, `412 groups`."""
     return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
+
+
+def capital(text: str) -> str:
+    """A choice as it stands in a list of choices: with a capital letter."""
+    return text[:1].upper() + text[1:]
 
 
 def as_duration(seconds: float) -> str:

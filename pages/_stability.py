@@ -33,7 +33,7 @@ def show_stability(workspace: Workspace, clustering: Run) -> None:
                 2,
                 20,
                 5,
-                help="Over seeds, and as many over random 80 % of the images.",
+                help="Over seeds, and as many over random 80% of the images.",
                 key=f"{_KEY}.n_runs",
                 width=140,
             )

@@ -79,7 +79,7 @@ def _show_measure(found: AuditReading) -> None:
         )
         noted_metric(
             "Promised",
-            f"{applied.max_error * 100:.3g} %" if is_risk else "nothing",
+            f"{applied.max_error * 100:.3g}%" if is_risk else "nothing",
             f"but for a chance of {applied.delta:.0%}" if is_risk else "the paper's rule",
         )
         noted_metric(

@@ -193,7 +193,7 @@ def show_risk(
             "Tolerated share of wrong automatic labels",
             promises,
             value=plan.max_error if first is None else first,
-            format_func=lambda share: f"{share * 100:.3g} %",
+            format_func=lambda share: f"{share * 100:.3g}%",
             key=key,
         )
         point = plan.at(chosen)
@@ -236,7 +236,7 @@ def _say_promise(plan: TriagePlan, chosen: float, n_auto: int) -> None:
     told, delta = plan.run.result, plan.run.config["delta"]
     if n_auto:
         st.markdown(
-            f"**Promised:** at most {chosen * 100:.3g} % of the automatic labels are wrong, but "
+            f"**Promised:** at most {chosen * 100:.3g}% of the automatic labels are wrong, but "
             f"for a chance of {delta:.0%}. An image of no known class that is labelled counts as "
             "wrong."
         )
@@ -260,7 +260,7 @@ def _say_promise(plan: TriagePlan, chosen: float, n_auto: int) -> None:
         else ""
     )
     st.warning(
-        f"{chosen * 100:.3g} % cannot be promised from {told['n_calibration']:,} calibration "
+        f"{chosen * 100:.3g}% cannot be promised from {told['n_calibration']:,} calibration "
         f"images, so nothing would be labelled.{more}",
         icon=":material/block:",
     )
@@ -287,7 +287,7 @@ def _offer_apply(
         title = f"Send all {plan.n_images:,} to people"
         help = "Labels nothing: every image of this plan waits in the queue for a person."
     else:
-        title = f"Apply at {chosen * 100:.3g} %" if plan.run.config["rule"] == "risk" else "Apply"
+        title = f"Apply at {chosen * 100:.3g}%" if plan.run.config["rule"] == "risk" else "Apply"
         help = "Labels in one step, and can be taken back in one. No label of a person is touched."
     if st.button(
         title,
@@ -313,7 +313,7 @@ def _offer_apply(
 
 def _share(title: str, default: int, name: str, help: str) -> float:
     percent: int = st.slider(
-        title, 0, 20, default, format="%d %%", help=help, key=f"{_KEY}.share.{name}"
+        title, 0, 20, default, format="%d%%", help=help, key=f"{_KEY}.share.{name}"
     )
     return percent / 100
 
@@ -387,7 +387,7 @@ def _revert(workspace: Workspace, each: Application) -> None:
 
 def _describe(each: Application) -> str:
     promise = (
-        f"at most {each.max_error * 100:.3g} % wrong" if each.rule == "risk" else "the paper's rule"
+        f"at most {each.max_error * 100:.3g}% wrong" if each.rule == "risk" else "the paper's rule"
     )
     line = (
         f"**{counted(each.n_labelled, 'image')} labelled** by {plain(each.model)}, {promise} · "

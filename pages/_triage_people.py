@@ -114,6 +114,7 @@ def _show_persons(found: PeopleReading) -> None:
             "a minute": st.column_config.NumberColumn(format="%.0f"),
             "seconds each": st.column_config.NumberColumn(format="%.1f"),
         },
+        placeholder="–",  # of what nobody has met
         key=f"{_KEY}.persons",
     )
 

@@ -99,7 +99,7 @@ def _show_entry(workspace: Workspace, entry: Entry, entries: Sequence[Entry]) ->
             'border-radius: 0.25rem"></div>',
             width="content",
         )
-        st.markdown(f"#### {plain(entry.name)}", width="content")
+        st.markdown(f"### {plain(entry.name)}", width="content")
         st.caption(" · ".join(filter(None, [counted(entry.n_images, "image"), _state(entry)])))
     show_changes(workspace, entry, entries)
     with st.form(f"{_KEY}.form.{entry.id}", border=False):
@@ -113,7 +113,7 @@ def _show_entry(workspace: Workspace, entry: Entry, entries: Sequence[Entry]) ->
             "Its own key in triage",
             ["", *FREE_KEYS],
             index=["", *FREE_KEYS].index(entry.shortcut or ""),
-            format_func=lambda each: each or "the digit of its place",
+            format_func=lambda each: each or "The digit of its place",
             key=f"{_KEY}.key.{entry.id}",
             width=260,
         )
@@ -141,15 +141,15 @@ def _show_images(workspace: Workspace, entry: Entry) -> None:
     with st.expander("Add images to the book", expanded=not any(entry.images.values())):
         whose = st.segmented_control(
             "Which images",
-            ("of this type", "of other types"),
-            default="of this type",
+            ("Of this type", "Of other types"),
+            default="Of this type",
             required=True,
             key=f"{_KEY}.whose",
         )
         others = tuple(each for each in catalog.list_classes(workspace) if each != entry.name) or (
             entry.name,
         )
-        chosen = ImageFilter(labels=(entry.name,) if whose == "of this type" else others)
+        chosen = ImageFilter(labels=(entry.name,) if whose == "Of this type" else others)
         found, _ = paged_gallery(workspace, chosen, key=f"{_KEY}.add.{entry.id}.{whose}")
         with st.container(horizontal=True):
             for role, title in _ROLE_TITLES.items():

@@ -36,7 +36,7 @@ _ACTIONS = {
     "split": "Moved to {split}",
     "exclude": "Excluded from training",
     "include": "Taken into training again",
-    "auto_label": "{model} labelled automatically, by plan {plan}",
+    "auto_label": "{model} labelled automatically",
     "decide": "Decided in triage: {label}",
     "enqueue": "Sent to triage",
     "withdraw": "Withdrawn from triage",
@@ -66,7 +66,7 @@ def _show_job(workspace: Workspace, job: Job) -> None:
     title += f" · {plain(job.actor)} · {job.created_at[:16].replace('T', ' ')}"
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(title)
+            st.markdown(title, width="content")
             if job.is_active:
                 st.button(
                     "Cancel",
@@ -84,12 +84,13 @@ def _show_job(workspace: Workspace, job: Job) -> None:
                     on_click=resume_job,
                     args=(workspace, job.id),
                 )
+            shows_log = st.toggle("Log and settings", key=f"activity.log.{job.id}", width="content")
         if job.is_active:
             st.progress(job.progress, text=describe_progress(job))
         if job.error:
             error = job.error
             show_error(OperatorError(error["title"], error["detail"], error["next_step"]))
-        if st.toggle("Log and settings", key=f"activity.log.{job.id}"):
+        if shows_log:
             st.json(dict(job.config), expanded=False)
             st.code(queue.read_log(workspace, job.id) or "No log yet.", language=None, height=320)
 
@@ -108,7 +109,7 @@ def show_changes(workspace: Workspace) -> None:
     for batch in batches:
         with st.container(border=True):
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(describe(batch))
+                st.markdown(describe(batch), width="content")
                 if st.button(
                     "Undo",
                     icon=":material/undo:",
@@ -118,7 +119,10 @@ def show_changes(workspace: Workspace) -> None:
                     acting()
                     undo_change(workspace, batch.id)
                     st.rerun()
-            if st.toggle("Images", key=f"activity.changes.{batch.id}"):
+                shows_images = st.toggle(
+                    "Images", key=f"activity.changes.{batch.id}", width="content"
+                )
+            if shows_images:
                 rows = labels.list_changes(workspace, batch_id=batch.id)
                 table = pd.DataFrame(
                     [{"image": c.image_id, "from": c.old, "to": c.new} for c in rows]

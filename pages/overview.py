@@ -71,19 +71,18 @@ def show_progress(workspace: Workspace) -> None:
         st.metric("Labelled", f"{summary.n_labelled:,}", border=True)
         st.metric("Excluded from training", f"{summary.n_excluded:,}", border=True)
         st.metric("In triage", f"{summary.n_queued:,}", border=True)
-    with st.container(border=True):
-        with st.container(horizontal=True, gap="large"):
-            for title, done, _, _ in steps:
-                icon = ":green[:material/check_circle:]" if done else ":material/circle:"
-                st.markdown(f"{icon} {title}", width="content")
-        missing = next((step for step in steps if not step[1]), None)
-        if missing is None and summary.n_queued:
-            waiting = f"{counted(summary.n_queued, 'image')} in triage for people to judge."
-            next_step(waiting, page="triage.py", label="Open the queue")
-        elif missing is None:
-            next_step("Everything is computed.", page="latent_space.py", label="Open the map")
-        else:
-            next_step(f"Next: {missing[3].lower()}.", page=missing[2], label=missing[3])
+    with st.container(horizontal=True, gap="medium"):
+        for title, done, _, _ in steps:
+            icon = ":green[:material/check_circle:]" if done else ":material/circle:"
+            st.markdown(f"{icon} {title}", width="content")
+    missing = next((step for step in steps if not step[1]), None)
+    if missing is None and summary.n_queued:
+        waiting = f"{counted(summary.n_queued, 'image')} in triage for people to judge."
+        next_step(waiting, page="triage.py", label="Open the queue")
+    elif missing is None:
+        next_step("Everything is computed.", page="latent_space.py", label="Open the map")
+    else:
+        next_step(f"Next: {missing[3].lower()}.", page=missing[2], label=missing[3])
     if not summary.n_images:
         st.markdown("No images at hand? Generate the paper's data set of synthetic paint defects.")
         if st.button(
@@ -117,7 +116,7 @@ def show_workspaces(current: Workspace | None) -> None:
             is_current = current is not None and workspace.uid == current.uid
             st.markdown(f"**{plain(workspace.name)}**  \n:small[{plain(str(workspace.path))}]")
             if st.button(
-                "Open now" if is_current else "Enter",
+                "Is open" if is_current else "Enter",
                 disabled=is_current,
                 key=f"overview.enter.{workspace.uid}",
             ):

@@ -146,7 +146,7 @@ class Gallery {
 
   resize(px) {
     this.slider.value = px;
-    this.grid.style.setProperty("--lq-tile", `${px}px`);
+    this.grid.style.setProperty("--lq-tile", `${px / 16}rem`);
     sessionStorage.setItem(SIZE_KEY, px);
   }
 

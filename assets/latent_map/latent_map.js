@@ -141,7 +141,7 @@ class LatentMap {
     this.data = data;
     this.title.textContent = data.title;
     this.note.textContent = data.note;
-    this.stage.style.height = `${data.height}px`;
+    this.stage.style.height = `max(${data.height}px, ${(100 * data.height) / 1080}vh)`; // more on a wall
     this.stage.setAttribute("aria-label", `${data.title || "Latent map"}. Arrow keys go from point to point.`);
     const drawn = before && ["version", "points_url", "colours_url", "colours_version", "legend", "kind"]
       .every((name) => JSON.stringify(before[name]) === JSON.stringify(data[name]));

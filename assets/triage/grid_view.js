@@ -119,7 +119,7 @@ export class GridView {
   resize(px) {
     this.px = px;
     this.slider.value = px;
-    this.grid.style.setProperty("--lq-tile", `${px}px`);
+    this.grid.style.setProperty("--lq-tile", `${px / 16}rem`);
     sessionStorage.setItem(SIZE_KEY, px);
     for (const item of this.items) {
       const image = this.tiles.get(item.id).querySelector("img");

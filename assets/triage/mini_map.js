@@ -4,7 +4,7 @@ import { absolute, element } from "../shared/dom.js";
 
 const MOST_DRAWN = 20_000;
 const MARGIN = 8;
-const NONE = "#9aa0a6";
+const NONE = "#aab0b6";
 
 export class MiniMap {
   constructor({ onOpen }) {

@@ -165,10 +165,10 @@ def outcome(model: Model) -> list[Fact]:
         facts += [
             Fact("validation loss", _number(result["val_loss"])),
             Fact("best epoch", f"{result['best_epoch']} of {result['epochs']}, {ended}"),
-            Fact("time per epoch", f"{result['epoch_seconds']:.1f} s on {result['device']}"),
+            Fact("time per epoch", f"{_seconds(result['epoch_seconds'])} on {result['device']}"),
         ]
     if result.get("caching_seconds"):
-        facts.append(Fact("before the first epoch", f"{result['caching_seconds']:.1f} s"))
+        facts.append(Fact("before the first epoch", _seconds(result["caching_seconds"])))
     if "n_parameters" in result:
         trained = result.get("n_trained_parameters", 0)
         share = f"{trained:,} of {result['n_parameters']:,} trained"
@@ -229,6 +229,11 @@ def _settings(first: Recipe, second: Recipe) -> dict[str, Difference]:
         )
         for name, title in SETTINGS.items()
     }
+
+
+def _seconds(seconds: float) -> str:
+    """Two digits where it is short: a head alone takes hundredths of a second."""
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2g} s"
 
 
 def _number(value: float | None) -> str:

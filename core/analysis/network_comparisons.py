@@ -39,7 +39,7 @@ def comparison_table(job: Job) -> list[dict[str, Any]]:
         {
             "network": row["title"],
             "accuracy": row["accuracy"],
-            "95 % interval": as_percent(_accuracy(row)),
+            "95% interval": as_percent(_accuracy(row)),
             "seconds an epoch": row["epoch_seconds"],
             "million parameters": row["n_parameters"] / 1e6,
             "silhouette": row["silhouette"],

@@ -114,7 +114,7 @@ def _share(estimate: Mapping[str, Any]) -> str:
     if estimate["value"] is None:
         return "not defined"
     low, high = 100 * estimate["low"], 100 * estimate["high"]
-    return f"{100 * estimate['value']:.1f} % ({low:.1f} to {high:.1f}, n = {estimate['n']:,})"
+    return f"{100 * estimate['value']:.1f}% ({low:.1f} to {high:.1f}, n = {estimate['n']:,})"
 
 
 def _decimals(value: float | None) -> str:

@@ -45,7 +45,7 @@ def compare_backbones(session: Session, asked: Namespace) -> Answer:
     workspace = session.open()
     config = CompareBackbones(backbones=asked.backbones, **recipe_values(workspace, asked))
     result = session.do(workspace, config)
-    heading = ("network", "model", "accuracy", "95 %", "epoch", "parameters", "silhouette", "from")
+    heading = ("network", "model", "accuracy", "95%", "epoch", "parameters", "silhouette", "from")
     rows = [_row(row) for row in result["rows"]]
     notices = dict.fromkeys(row["notice"] for row in result["rows"] if row["notice"])
     n = f"Accuracy is of {result['n_validation']:,} validation images."

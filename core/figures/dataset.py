@@ -131,7 +131,7 @@ def labels_by_split(
         side="top",
         tickvals=list(range(len(totals))),
         ticktext=[
-            f"{split or 'no split'}<br>{total:,} images"
+            f"{split or 'no split'}<br>{total:,}"
             for split, total in zip(table.splits, totals, strict=True)
         ],
         range=[-0.5, len(totals) - 0.5],

@@ -214,7 +214,7 @@ def class_scores(scores: Sequence[ClassScore]) -> Figure:
         categoryorder="array",
         categoryarray=names,
     )
-    figure.update_xaxes(title="share, with its 95 % interval", range=[0, 1.02], tickformat=".0%")
+    figure.update_xaxes(title="share, with its 95% interval", range=[0, 1.02], tickformat=".0%")
     return finish(figure, height=110 + _ROW_PX * len(scores), barmode="group")
 
 

@@ -366,5 +366,5 @@ def _written(kappa: Kappa) -> str:
 
 
 def _percent(share: float) -> str:
-    """A share in per cent with as many digits as it has: 0.005 is "0.5 %"."""
-    return f"{100 * share:.3g} %"
+    """A share in per cent with as many digits as it has: 0.005 is "0.5%"."""
+    return f"{100 * share:.3g}%"

@@ -20,8 +20,8 @@ AUGMENTATIONS = {
     "horizontal_flip": "mirrored left to right, one image in two",
     "vertical_flip": "mirrored top to bottom, one image in two",
     "quarter_turns": "turned by 0, 90, 180 or 270 degrees",
-    "shift_and_scale": "moved by up to 5 % and scaled by up to 10 %",
-    "light": "brightness and contrast changed by up to 20 %",
+    "shift_and_scale": "moved by up to 5% and scaled by up to 10%",
+    "light": "brightness and contrast changed by up to 20%",
 }
 # Finitely many views of an image, whose frozen activations can all be computed beforehand.
 CACHEABLE = ("horizontal_flip",)

@@ -71,7 +71,7 @@ def clear_changes(found: Comparison) -> tuple[CameraShift, ...]:
 
 
 def camera_change(shift: CameraShift) -> str:
-    """Such as "brighter by 18 %"."""
+    """Such as "brighter by 18%"."""
     more, less = _CAMERA[shift.name]
     word = more if shift.z > 0 else less
     if shift.name in _OF_SHARES:
@@ -79,7 +79,7 @@ def camera_change(shift: CameraShift) -> str:
     change = abs(shift.window / shift.reference - 1) if shift.reference > 0 else 0.0
     if not 0.005 <= change < 10:
         return word
-    return f"{word} by {100 * change:.0f} %"
+    return f"{word} by {100 * change:.0f}%"
 
 
 def _told_by(found: Comparison) -> str:

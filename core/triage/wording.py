@@ -59,4 +59,4 @@ def describe_scores(top: Sequence[tuple[str, float]]) -> str:
 
 def _share(novelty: float) -> str:
     percent = int(100 * novelty)
-    return "all validation images" if percent >= 100 else f"{percent} % of the validation images"
+    return "all validation images" if percent >= 100 else f"{percent}% of the validation images"

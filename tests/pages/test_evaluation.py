@@ -247,6 +247,23 @@ def test_maps_are_drawn_by_one_click_and_shown_side_by_side(
     assert moved.result["before"] in left["points_url"]
     assert moved.result["after"] in right["points_url"]
     assert left["group"] == right["group"]
+    assert left["frame"] is not None
     assert left["frame"] == right["frame"]
     (rows,) = [frame.value for frame in at.dataframe]
     assert rows["change"].abs().max() < 1e-6
+
+
+def test_maps_that_have_little_in_common_each_fill_their_own_frame(
+    open_page: OpenPage,
+    small: Workspace,
+    model: Model,
+    wrong: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pages._evaluation_maps._UNLIKE", 0.0)  # so even a map and itself
+    before = embedding_of(small)
+    classifiers.compare(small, model, before, classifiers.tuned_embedding(small, before))
+    at = open_page(PAGE, evaluation__view="Before and after", evaluation__method="PCA · drawn")
+    left, right = (component_data(at, f"{PAGE}.map.{when}") for when in ("before", "after"))
+    assert left["frame"] is None
+    assert right["frame"] is None

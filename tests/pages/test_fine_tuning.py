@@ -431,7 +431,7 @@ def test_a_comparison_shows_a_row_a_network_and_its_chart(
     (table,) = (each for each in at.dataframe if "network" in each.value)
     assert table.value["network"].tolist() == ["ResNet-18", "VGG16"]
     assert table.value["accuracy"].tolist() == [0.9, 0.8]
-    assert "n = 20" in table.value["95 % interval"][0]
+    assert "n = 20" in table.value["95% interval"][0]
     assert [warning.value for warning in at.warning] == ["Random"]
     assert "3 epochs" in texts(at)
 

@@ -141,13 +141,13 @@ def test_the_filter_by_state_finds_what_people_did(open_page: OpenPage, small: W
     labels.relabel(small, ids[5:9], "drop", actor="Ada")
     found = {
         state: len(shown_ids(open_page("dataset", dataset__state=state), "dataset.gallery"))
-        for state in ("excluded", "in triage", "labelled by a person", "labelled by the source")
+        for state in ("Excluded", "In triage", "Labelled by a person", "Labelled by the source")
     }
     assert found == {
-        "excluded": 2,
-        "in triage": 3,
-        "labelled by a person": 4,
-        "labelled by the source": 20,
+        "Excluded": 2,
+        "In triage": 3,
+        "Labelled by a person": 4,
+        "Labelled by the source": 20,
     }
 
 

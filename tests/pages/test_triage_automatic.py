@@ -139,11 +139,11 @@ def test_a_plan_is_shown_with_its_numbers(open_view: OpenView, shop: Workspace) 
         "Left for people": (f"{told['n_queue']}", f"{told['n_queue'] / n:.1%}"),
     }
     said = texts(at)
-    assert "at most 5 % of the automatic labels are wrong" in said
+    assert "at most 5% of the automatic labels are wrong" in said
     read_off = f"Read off {told['n_calibration']} calibration images: {told['n_accepted']} would"
     assert read_off in said
     assert len(at.get("plotly_chart")) == 1
-    assert at.button(key=f"{PAGE}.apply").label == "Apply at 5 %"
+    assert at.button(key=f"{PAGE}.apply").label == "Apply at 5%"
 
 
 def test_a_plan_that_holds_is_not_made_again_until_something_has_changed(
@@ -175,7 +175,7 @@ def test_another_promise_has_other_numbers_without_any_job(
         n_auto = round(costs[max_error] * n)
         assert metrics(at)["Labelled by the model"] == (f"{n_auto}", f"{costs[max_error]:.1%}")
         assert metrics(at)["Left for people"][0] == f"{n - n_auto}"
-        title = f"Apply at {max_error * 100:.3g} %" if n_auto else f"Send all {n} to people"
+        title = f"Apply at {max_error * 100:.3g}%" if n_auto else f"Send all {n} to people"
         assert at.button(key=f"{PAGE}.apply").label == title
     assert job_rows.list_jobs(shop, statuses=("queued",)) == []
 
@@ -187,7 +187,7 @@ def test_a_promise_that_cannot_be_kept_says_how_many_images_it_takes(
     assert told["n_needed"] > told["n_calibration"]
     at = open_view("Automatic")
     (warning,) = at.warning
-    assert f"0.1 % cannot be promised from {told['n_calibration']} calibration" in warning.value
+    assert f"0.1% cannot be promised from {told['n_calibration']} calibration" in warning.value
     assert f"{told['n_needed'] - told['n_calibration']:,} more labelled" in warning.value
     assert "Promised:" not in texts(at)
     assert at.button(key=f"{PAGE}.apply").label == f"Send all {told['n_queue']} to people"
@@ -213,7 +213,7 @@ def test_applying_takes_the_promise_and_the_checks_that_were_chosen(
     at = slide(open_view("Automatic"), 0.1)
     for name, percent in (("audit", 20), ("second", 0), ("gold", 5)):
         checked(at.slider(key=f"{PAGE}.share.{name}").set_value(percent).run())
-    assert at.button(key=f"{PAGE}.apply").label == "Apply at 10 %"
+    assert at.button(key=f"{PAGE}.apply").label == "Apply at 10%"
     at = click(at, f"{PAGE}.apply")
     assert submitted(shop) == [
         ApplyTriage(
@@ -273,7 +273,7 @@ def test_an_audit_without_checks_has_no_figure_yet(
 ) -> None:
     at = open_view("Audit")
     assert metrics(at)["Measured error"] == ("–", "nobody has checked one yet")
-    assert metrics(at)["Promised"] == ("5 %", "but for a chance of 5%")
+    assert metrics(at)["Promised"] == ("5%", "but for a chance of 5%")
     assert metrics(at)["Checked"] == ("0", f"{applied.n_audited} wait unseen in the queue")
     assert not at.get("plotly_chart")
 

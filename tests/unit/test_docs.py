@@ -17,6 +17,7 @@ from core.settings import PROJECT_ROOT
 from core.state import catalog
 from core.state.workspace import create_workspace, open_workspace
 from tests.samples import import_folder, write_images
+from tests.screenshots import take
 
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (PROJECT_ROOT / "Makefile").read_text(encoding="utf-8")
@@ -110,6 +111,22 @@ def test_every_link_leads_to_a_file_and_to_a_heading_in_it(file: Path) -> None:
     assert dead == []
 
 
+@every_file
+def test_every_picture_that_is_named_exists_and_is_described(file: Path) -> None:
+    named = re.findall(r'(?:src|srcset)="(?!https?:)([^"]+)"', _text(file))
+    assert [name for name in named if not (file.parent / name).is_file()] == []
+    assert re.findall(r'<img (?![^>]*alt="[^"]+)[^>]*>|!\[\]\(', _text(file)) == []
+
+
+def test_the_pictures_are_those_that_are_taken_few_and_small() -> None:
+    pictures = sorted((DOCS / "pictures").iterdir())
+    taken = {f"{name}-{theme}.webp" for name in take.CHOSEN for theme in take.THEMES}
+    assert {picture.name for picture in pictures} == taken
+    assert all(f"docs/pictures/{picture.name}" in README for picture in pictures)
+    assert len(pictures) <= 10
+    assert sum(picture.stat().st_size for picture in pictures) < 1.5e6
+
+
 def test_every_document_is_reached_from_the_readme() -> None:
     reached, waiting = set(), [PROJECT_ROOT / "README.md"]
     while waiting:
@@ -171,11 +188,15 @@ def test_every_command_that_is_written_out_can_be_read(file: Path) -> None:
 
 @every_current_file
 def test_every_option_that_is_named_is_one_of_some_command(file: Path) -> None:
-    known = _all_options(build_parser()) | {
-        *("--index-url", "--dist"),  # pip's and pytest's
-        *("--system", "--create-home", "--home-dir", "--pwprompt", "--owner"),  # of the system
-        *("--format", "--schema", "--file", "--dbname", "--exclude"),  # of PostgreSQL and tar
-    }
+    known = (
+        _all_options(build_parser())
+        | _all_options(take.build_parser())
+        | {
+            *("--index-url", "--dist"),  # pip's and pytest's
+            *("--system", "--create-home", "--home-dir", "--pwprompt", "--owner"),  # of the system
+            *("--format", "--schema", "--file", "--dbname", "--exclude"),  # of PostgreSQL and tar
+        }
+    )
     prose = re.sub(r"^```.*?^```", "", _text(file), flags=re.MULTILINE | re.DOTALL)
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", prose)) <= known
 

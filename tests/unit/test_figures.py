@@ -58,7 +58,7 @@ def test_the_cells_of_a_split_say_number_and_share_and_where_there_is_none() -> 
     figure = figures.labels_by_split(rows, classes=["dirt", "drop"])
     words = [list(trace.text) for trace in figure.data if trace.type == "scatter"]
     assert words == [["3 · 75%", "1 · 25%"], ["none", "5 · 100%"]]
-    assert list(figure.layout.xaxis.ticktext) == ["train<br>4 images", "test<br>5 images"]
+    assert list(figure.layout.xaxis.ticktext) == ["train<br>4", "test<br>5"]
     _, test = bars(figure)
     assert list(test.marker.pattern.shape) == ["/", ""]
 

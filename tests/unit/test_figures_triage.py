@@ -41,8 +41,8 @@ def test_a_looser_promise_leaves_fewer_images_and_a_click_carries_it() -> None:
     line = figure.data[0]
     assert list(line.x) == list(line.customdata) == [0.005, 0.05, 0.3]
     assert list(line.y) == pytest.approx([1.0, 0.2, 0.0])
-    assert line.hovertext[0] == "at most 0.5 % wrong: 100.0% left for people, 50 images"
-    assert line.hovertext[1] == "at most 5 % wrong: 20.0% left for people, 10 images"
+    assert line.hovertext[0] == "at most 0.5% wrong: 100.0% left for people, 50 images"
+    assert line.hovertext[1] == "at most 5% wrong: 20.0% left for people, 10 images"
     assert list(figure.layout.yaxis.ticktext) == [
         "0% · 0",
         "25% · 12",
@@ -54,7 +54,7 @@ def test_a_looser_promise_leaves_fewer_images_and_a_click_carries_it() -> None:
 
 def test_the_chosen_promise_is_marked_though_the_curve_does_not_hold_it() -> None:
     figure = figures.risk_coverage(CURVE, CurvePoint(0.4, 1.0), None, n_images=50)
-    star = trace(figure, "chosen: 40 %")
+    star = trace(figure, "chosen: 40%")
     assert (list(star.x), list(star.y)) == ([0.4], [0.0])
     assert len(figure.layout.shapes) == 1
     assert figure.layout.xaxis.range[1] > 0.4
@@ -100,15 +100,15 @@ def test_the_measured_error_stands_in_its_interval_beside_the_promise() -> None:
     assert list(band.y)[forth] == points[-1].low
     assert list(band.y)[-1] == points[0].low
     assert list(limit.y) == [point.anytime_low for point in measure.over_time]
-    assert band.name == "95 % interval"
+    assert band.name == "95% interval"
     assert line.hovertext[3].startswith("2 of 4 wrong: 50.0% (")
     assert [shape.y0 for shape in figure.layout.shapes] == [0.05]
-    assert figure.layout.annotations[0].text == "promised: 5 %"
+    assert figure.layout.annotations[0].text == "promised: 5%"
 
 
 def test_the_confidence_of_the_interval_is_the_one_it_was_made_with() -> None:
     measure = measure_audit(audited(True, False), promised=0.05, delta=0.01)
-    assert figures.audit_over_time(measure, 0.05).data[0].name == "99 % interval"
+    assert figures.audit_over_time(measure, 0.05).data[0].name == "99% interval"
 
 
 def test_a_single_outcome_has_its_interval_too() -> None:

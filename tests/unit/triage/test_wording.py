@@ -27,7 +27,7 @@ def test_an_image_of_a_class_that_is_sure_names_it_alone() -> None:
 
 @pytest.mark.parametrize(
     ("novelty", "share"),
-    [(0.99, "99 % of the validation images"), (1.0, "all validation images")],
+    [(0.99, "99% of the validation images"), (1.0, "all validation images")],
 )
 def test_a_strange_image_is_told_by_how_far_it_lies(novelty: float, share: str) -> None:
     expected = f"Far from everything labelled: farther than {share}; nearest to scratch."
