@@ -6,8 +6,10 @@
                     backups/ exports/
 
 The uid never changes and is never used twice, so that a link or a cached image of a deleted
-workspace can never be taken for one of another. Workspaces in the home's private folder are listed
-nowhere: they are found by who knows their uid, and their facts are always in SQLite.
+workspace can never be taken for one of another. Where the facts are was decided when the workspace
+was made, and `workspace.json` says it: another setting never opens it empty. Workspaces in the
+home's private folder are listed nowhere: they are found by who knows their uid, and their facts are
+always in SQLite.
 """
 
 import json
@@ -27,7 +29,7 @@ from core.state.clock import now
 from core.state.files import replace_file
 
 MARKER = "workspace.json"
-SQLITE = "sqlite"  # what the marker says of the database of a private workspace
+SQLITE, POSTGRESQL = "sqlite", "postgresql"  # what the marker says of where the facts are
 _NAME_LIMIT = 80
 _PRIVATE = (".story", "copies")
 
@@ -74,7 +76,14 @@ def create_workspace(
             f"{path} is not an empty folder.",
             next_step="Choose a folder that is empty or does not exist yet.",
         )
-    marker = {"uid": secrets.token_hex(8), "name": name, "created_at": now(), "layout": 1}
+    settings = settings or load_settings()
+    marker = {
+        "uid": secrets.token_hex(8),
+        "name": name,
+        "created_at": now(),
+        "layout": 1,
+        "database": POSTGRESQL if settings.database_url else SQLITE,
+    }
     try:
         path.mkdir(parents=True, exist_ok=True)
         _write_marker(path, marker)
@@ -233,7 +242,14 @@ def _read(path: Path, settings: Settings) -> Workspace:
         ) from error
     if not _is_uid(str(uid)):
         raise OperatorError(f"{path / MARKER} has no valid uid.", f"It says {uid!r}.")
-    url = None if marker.get("database") == SQLITE else settings.database_url
+    database = marker.get("database", POSTGRESQL if settings.database_url else SQLITE)
+    if database == POSTGRESQL and not settings.database_url:
+        raise OperatorError(
+            f"The facts of {name} are in PostgreSQL.",
+            "LACQUER_DATABASE_URL, which says where that is, is not set.",
+            "Set it to the URL that the workspace was made with.",
+        )
+    url = settings.database_url if database == POSTGRESQL else None
     return Workspace(path, uid, str(name), str(created_at), url)
 
 

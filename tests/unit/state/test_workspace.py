@@ -43,6 +43,24 @@ def test_two_workspaces_share_no_facts(home: Path, database: str) -> None:
     assert catalog.list_classes(two) == []
 
 
+def test_a_workspace_stays_where_its_facts_are_whatever_the_settings_say(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create_workspace(home / "one")
+    fill(made, new_image(1))
+    elsewhere = "postgresql://nobody@127.0.0.1:1/none"
+    monkeypatch.setenv("LACQUER_DATABASE_URL", elsewhere)
+    opened = open_workspace(made.path)
+    assert opened.database_url is None
+    assert catalog.count_images(opened) == 1
+    marker = made.path / workspaces.MARKER
+    marker.write_text(marker.read_text().replace('"sqlite"', '"postgresql"'))
+    assert list_workspaces()[0].database_url == elsewhere
+    monkeypatch.delenv("LACQUER_DATABASE_URL")
+    with pytest.raises(OperatorError, match="are in PostgreSQL"):
+        open_workspace(made.path)
+
+
 def test_a_folder_with_files_or_a_workspace_in_it_is_refused(home: Path) -> None:
     made = create_workspace(home / "one")
     with pytest.raises(OperatorError, match=r"workspace in .* already"):
