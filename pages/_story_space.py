@@ -23,6 +23,7 @@ from pages._training_run import show_curves
 
 _N_PAIRS = 5
 _MAP_HEIGHT = 390  # with what stands above and below it, all fits on a laptop's screen
+_LEAST_GAIN = 0.1  # of the ARI, for the story to say that the defects have come apart
 _COLOURS = {"label": "Defect", "cluster": "Cluster"}
 
 
@@ -131,8 +132,13 @@ def show_apart(copy: Workspace) -> None:
         return
     st.markdown(
         "**The same images, seen by the tuned network.** Each point glides from where it lay to "
-        "where it lies now: what looked alike comes apart by what it is, and what stays in between "
-        "are the doubtful ones, as in the paper's mixed cluster."
+        "where it lies now"
+        + (
+            ": what looked alike comes apart by what it is, and what stays in between are the "
+            "doubtful ones, as in the paper's mixed cluster."
+            if _has_come_apart(movement)
+            else ". **Little has come apart**: the figures say so, whatever the map looks like."
+        )
     )
     with st.container(key=f"{KEY}.beside"):
         left, right = st.columns([3, 1], gap="medium")
@@ -158,6 +164,11 @@ def show_apart(copy: Workspace) -> None:
             key=f"{KEY}.map.after",
             glide_from=other,
         )
+
+
+def _has_come_apart(movement: Movement) -> bool:
+    was, now = (each.adjusted_rand_index for each in movement.separation["validation"])
+    return was is not None and now is not None and now - was > _LEAST_GAIN
 
 
 def _show_gain(copy: Workspace, model: Model, movement: Movement) -> None:

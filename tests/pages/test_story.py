@@ -140,6 +140,7 @@ def test_after_the_training_points_glide_from_the_map_before(
     assert data["glide_from_url"]
     assert data["glide_from_url"] != data["points_url"]
     assert "paper 0.89" in str([metric.delta for metric in at.metric])
+    assert "Little has come apart" in texts(at)  # twice as far, and no better told
 
 
 def test_starting_again_throws_the_copy_away(open_page: OpenPage, told: Workspace) -> None:
