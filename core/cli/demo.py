@@ -26,14 +26,13 @@ from core.jobs.configs import (
     ProjectEmbedding,
     from_json,
 )
-from core.latent.backbones import BACKBONES
+from core.latent.backbones import BACKBONES, BUNDLED
 
 if TYPE_CHECKING:
     from core.state.workspace import Workspace
 
 _N_CLUSTERS = 4  # as in the paper, whose images have four classes
 _MAP = "pacmap"  # the plane of the paper's k-means; a third of the time that UMAP takes
-_SMALLEST = "mobilenet_v2"
 _EPOCHS = 10  # of the last block alone: half a minute, where the paper's 100 of all take an hour
 _N_IMAGES = 344  # as in the paper
 _N_OF_LINE = 160  # beside them: 80 to calibrate by, 80 to triage
@@ -72,8 +71,7 @@ def add_commands(commands: Commands) -> None:
         "--backbone",
         choices=BACKBONES,
         help="default: the paper's resnet50 where its weights are on this machine, else another "
-        "whose weights are, else mobilenet_v2: a small download, and without a network random "
-        "features in a fifth of resnet50's time",
+        f"whose weights are, else {BUNDLED}, which comes with the app",
     )
     demo.add_argument(
         "--reset", action="store_true", help="delete the demo's workspace first and make it anew"
@@ -237,9 +235,9 @@ def _usual_backbone(session: Session, workspace: Workspace) -> str:
     from core.doctor import find_weights
 
     for name in BACKBONES:  # the paper's first
-        if find_weights(workspace, session.settings, name) != "random":
+        if find_weights(workspace, session.settings, name) != "bundled":
             return name
-    return _SMALLEST
+    return BUNDLED
 
 
 class _Steps:

@@ -232,7 +232,7 @@ BACKBONES = {
         # Ours, trained by `core.learning.pretraining`; its weights lie in `assets/backbone`.
         Backbone(
             name=BUNDLED,
-            title="Lacquer's ShuffleNet-V2",
+            title="Bundled ShuffleNet-V2",
             builder="shufflenet_v2_x1_0",
             weights="",
             n_features=1024,

@@ -153,14 +153,18 @@ def bundled_weights(*, instead_of: Backbone | None = None, reason: str = "") -> 
         OperatorError: the file is missing or damaged.
     """
     path, sha256 = find_bundled()
-    asked, notice = BUNDLED, ""
+    title = get_backbone(BUNDLED).title
+    asked = BUNDLED
+    notice = (
+        f"{title} ran, the small network that comes with the app. It was trained on generated "
+        "textures and shapes alone, and tells real images apart less well than a network that "
+        "was trained on photographs."
+    )
     if instead_of is not None:
-        asked, title = instead_of.name, get_backbone(BUNDLED).title
+        asked = instead_of.name
         notice = (
-            f"No weights of {instead_of.title} were found, and {reason}. {title} ran in its place, "
-            "the small network that comes with the app: it was trained on generated textures and "
-            "shapes alone, and tells real images apart less well. Place a weights file in the "
-            "workspace's weights folder, or go online once, and run this again."
+            f"No weights of {instead_of.title} were found, and {reason}. {notice} Place a weights "
+            "file in the workspace's weights folder, or go online once, and run this again."
         )
         log.info("weights of %s: none, and %s; %s runs", asked, reason, BUNDLED)
     return ResolvedWeights(asked, BUNDLED, "bundled", path, sha256, notice=notice)

@@ -79,7 +79,7 @@ def fractal(rng: np.random.Generator, size: int, *, number: int) -> np.ndarray:
     cloud = (cloud - (low + high) / 2) / max(float((high - low).max()), 1e-3)
     cloud = cloud @ _rotation(rng.uniform(0, 2 * np.pi)).T
     cloud = cloud * rng.uniform(0.6, 1.2) + 0.5 + rng.uniform(-0.15, 0.15, 2)
-    density, _, _ = np.histogram2d(*cloud.T, bins=size, range=((0, 1), (0, 1)))
+    density, _, _ = np.histogram2d(cloud[:, 0], cloud[:, 1], bins=size, range=[[0, 1], [0, 1]])
     return standardised(np.log1p(density) ** rng.uniform(0.5, 1.0))
 
 

@@ -149,7 +149,7 @@ def train_backbone(
             size_px=config.size_px(epoch),
             loss=round(loss, 4),
             **{name: round(value, 4) for name, value in measured.items()},
-            lr=trainer.schedule.get_last_lr()[0],
+            lr=float(trainer.schedule.get_last_lr()[0]),
             seconds=round(time.perf_counter() - began, 1),
         )
         log.info("epoch %d of %d: %s", epoch + 1, config.epochs, asdict(row))
