@@ -67,6 +67,19 @@ def undo(workspace: Workspace, batch_id: int, *, actor: str) -> Undone:
     return labels.undo(workspace, batch.id, actor=actor)
 
 
+def role_to_undo(workspace: Workspace, batch_id: int) -> str:
+    """The least role that may take a change back: the one that may make it.
+
+    Raises:
+        OperatorError: there is no such change.
+    """
+    batch = labels.find_batch(workspace, batch_id)
+    while batch.undoes is not None:  # what undoes a change makes it anew when it is undone
+        batch = labels.find_batch(workspace, batch.undoes)
+    is_of_types = batch.action == retyping.ACTION and batch.detail["what"] != "add"
+    return "data scientist" if batch.action == "auto_label" or is_of_types else "operator"
+
+
 def watch_audit(workspace: Workspace) -> AuditReading | None:
     """Let automatic labelling rest where its measured error is above the promise beyond chance.
 

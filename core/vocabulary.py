@@ -5,6 +5,14 @@ from functools import lru_cache
 
 SPLITS = ("train", "validation", "calibration", "test")
 MAX_LABEL_LENGTH = 80
+QUALITY_MEASURES = (  # of a camera, of which images/quality.py says how each is taken
+    "brightness",
+    "contrast",
+    "sharpness",
+    "saturation",
+    "dark_share",
+    "bright_share",
+)
 
 # Said of an image, never learned as a class: several defects in one image, a false alarm of the
 # line, and a picture nobody can judge.

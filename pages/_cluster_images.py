@@ -212,10 +212,7 @@ def _show_examples(workspace: Workspace, found: ClusterGallery) -> Sequence[int]
         with column:
             st.markdown(f"##### {title}")
             st.caption(meaning)
-            by_id = {
-                image.id: image for image in catalog.list_images(workspace, ImageFilter(ids=ids))
-            }
-            images = [by_id[image_id] for image_id in ids if image_id in by_id]
+            images = catalog.list_in_order(workspace, ids)
             picked += show_gallery(workspace, images, key=f"{_KEY}.{name}").selected
     return list(dict.fromkeys(picked))
 

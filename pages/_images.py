@@ -152,12 +152,9 @@ def ranked_gallery(
         n_pages = -(-len(ids) // PAGE_SIZES[0])
         page = st.pagination(n_pages, key=f"{key}.page") if n_pages > 1 else 1
     shown = ids[(page - 1) * PAGE_SIZES[0] : page * PAGE_SIZES[0]].tolist()
-    by_id = {
-        image.id: image for image in catalog.list_images(workspace, ImageFilter(ids=tuple(shown)))
-    }
     return show_gallery(
         workspace,
-        [by_id[i] for i in shown],
+        catalog.list_in_order(workspace, shown),
         key=key,
         remarks=remarks_for(shown),
         heat=heat,

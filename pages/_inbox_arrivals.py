@@ -131,7 +131,9 @@ def _show_flow(flow: Flow) -> None:
     today = flow.today
     columns = st.columns(4)
     with columns[0]:
-        noted_metric("Images today", f"{today.n_taken:,}", f"{today.n_known:,} files known before")
+        noted_metric(
+            "Images today", f"{today.n_taken:,}", f"{counted(today.n_known, 'file')} known before"
+        )
     with columns[1]:
         noted_metric(
             "A minute", f"{flow.per_minute:.1f}", "over five minutes", help="Images taken."
@@ -145,7 +147,7 @@ def _show_flow(flow: Flow) -> None:
         noted_metric(
             "Seconds to the answer",
             slowest,
-            f"{today.n_refused:,} files refused",
+            f"{counted(today.n_refused, 'file')} refused",
             help="From the last byte of a file to its answer; 95 of 100 took no longer. What lay "
             "there before the watcher began counts from its start.",
         )

@@ -13,7 +13,6 @@ from core.analysis.drift import DriftReading, SeenWindow, read_drift
 from core.errors import OperatorError
 from core.settings import PROJECT_ROOT
 from core.state import applications, catalog
-from core.state.catalog import ImageFilter
 from core.state.workspace import Workspace
 from core.triage.drift import STEP, WINDOW
 from core.triage.drift_wording import next_steps, verdict
@@ -123,10 +122,8 @@ def _show_what_to_do(workspace: Workspace, found: DriftReading, alarm: SeenWindo
 
 def _show_unlike(workspace: Workspace, window: SeenWindow) -> None:
     st.markdown("##### The images that differ most")
-    images = catalog.list_images(workspace, ImageFilter(ids=window.found.most_unlike))
-    by_id = {image.id: image for image in images}
-    in_order = [by_id[i] for i in window.found.most_unlike if i in by_id]
-    show_gallery(workspace, in_order, key=f"{_KEY}.unlike")
+    images = catalog.list_in_order(workspace, window.found.most_unlike)
+    show_gallery(workspace, images, key=f"{_KEY}.unlike")
     st.caption(
         "Those that a classifier tells best from the calibration images, the clearest first."
     )

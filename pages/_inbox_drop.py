@@ -16,7 +16,6 @@ from core.jobs.configs import AnswerDropped
 from core.routes import PREFIX
 from core.state import catalog, models, uploads
 from core.state.arrivals import AUTO
-from core.state.catalog import ImageFilter
 from core.state.workspace import Workspace
 from pages._images import show_gallery
 from pages._inbox_picture import picture_html
@@ -132,9 +131,5 @@ def _show_picture(
 def _show_nearest(workspace: Workspace, nearest: Sequence[int], *, key: str) -> None:
     if not nearest:
         return
-    found = catalog.list_images(workspace, ImageFilter(ids=tuple(nearest)))
-    by_id = {image.id: image for image in found}
     st.caption("The nearest images that people have labelled")
-    show_gallery(
-        workspace, [by_id[each] for each in nearest if each in by_id], key=f"{key}.nearest"
-    )
+    show_gallery(workspace, catalog.list_in_order(workspace, nearest), key=f"{key}.nearest")

@@ -22,12 +22,11 @@ from core.routes import PREFIX
 from core.state import job_rows, models
 from core.state.models import MAX_NOTES, Model
 from core.state.workspace import Workspace
-from pages._promotion import offer_promotion
+from pages._promotion import ask_reason, offer_promotion
 from pages._shared import acting, as_size, go_to, plain, show_error, submit
 from pages._training_run import show_curves
 
 _KEY = "fine_tuning"
-_REASON_LIMIT = 200
 
 
 def show_model(workspace: Workspace, model: Model, *, promoted: Model | None) -> None:
@@ -85,7 +84,7 @@ def _promote(workspace: Workspace, model: Model, *, is_promoted: bool) -> None:
     if is_promoted:
         with st.popover("Roll back", icon=":material/undo:"):
             st.markdown("The model that was promoted before is put to work again.")
-            reason = _reason(f"{_KEY}.rollback.reason")
+            reason = ask_reason(f"{_KEY}.rollback.reason")
             if st.button("Roll back", type="primary", key=f"{_KEY}.rollback"):
                 person = acting("data scientist")
                 promotion.roll_back(workspace, actor=person.name, reason=reason)
@@ -98,10 +97,6 @@ def _promote(workspace: Workspace, model: Model, *, is_promoted: bool) -> None:
         show_error(error)
         return
     offer_promotion(workspace, model, at_work, compared, key=_KEY)
-
-
-def _reason(key: str) -> str:
-    return st.text_input("Why", max_chars=_REASON_LIMIT, key=key) or ""
 
 
 def _edit_notes(workspace: Workspace, model: Model) -> None:

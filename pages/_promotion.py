@@ -48,7 +48,7 @@ def _compare_first(workspace: Workspace, new: Model, at_work: Model, *, key: str
             f"First both models are measured on the same test images. Unless it is worse than "
             f"{at_work.id} beyond chance, {new.id} is then put to work."
         )
-        reason = _reason(f"{key}.promote.reason")
+        reason = ask_reason(f"{key}.promote.reason")
         if st.button("Compare and promote", type="primary", key=f"{key}.compare_and_promote"):
             submit(workspace, CompareModels(at_work.id, new.id, promote=True, reason=reason))
             st.rerun()
@@ -60,7 +60,7 @@ def _compare_first(workspace: Workspace, new: Model, at_work: Model, *, key: str
 def _promote(workspace: Workspace, new: Model, *, key: str) -> None:
     with st.popover("Promote", icon=":material/rocket_launch:"):
         st.markdown("This model is put to work: it labels and sorts what comes in.")
-        reason = _reason(f"{key}.promote.reason")
+        reason = ask_reason(f"{key}.promote.reason")
         if st.button("Promote", type="primary", key=f"{key}.promote"):
             _put_to_work(workspace, new, reason, overrule=False)
 
@@ -71,7 +71,7 @@ def _overrule(workspace: Workspace, new: Model, why_not: str, *, key: str) -> No
             f"{plain(why_not)} To put it to work all the same, say why; your reason is kept with "
             "the promotion."
         )
-        reason = _reason(f"{key}.overrule.reason")
+        reason = ask_reason(f"{key}.overrule.reason")
         is_said = len(reason.split()) >= FEWEST_WORDS
         if st.button(
             "Promote all the same",
@@ -93,5 +93,6 @@ def _put_to_work(workspace: Workspace, new: Model, reason: str, *, overrule: boo
     st.rerun()
 
 
-def _reason(key: str) -> str:
+def ask_reason(key: str) -> str:
+    """Why a model is put to work, or taken off."""
     return st.text_input("Why", max_chars=_REASON_LIMIT, key=key) or ""

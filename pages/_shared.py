@@ -1,7 +1,7 @@
 """What several pages show: header, workspace, next step, jobs, one person's last change."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypedDict
 from urllib.parse import urlencode
 
@@ -14,7 +14,7 @@ from core.jobs.configs import JobConfig
 from core.jobs.steps import title as job_title
 from core.routes import PREFIX
 from core.settings import PROJECT_ROOT, load_settings
-from core.state import job_rows, labels
+from core.state import job_rows
 from core.state.change_log import Batch
 from core.state.job_rows import Job
 from core.state.workspace import Workspace, list_workspaces, open_workspace
@@ -341,11 +341,33 @@ def _undo(workspace: Workspace, batch_id: int) -> None:
     undo_change(workspace, batch_id)
 
 
+def choose_view(page: str, views: Iterable[str], *, default: str | None = None) -> str:
+    """Which of a page's views is shown: kept in the address, so that it can be sent on.
+
+    Args:
+        page: the page's name in addresses and in the state of the session.
+        views: their titles, in order.
+        default: the one that opens at first; None for the first of them.
+    """
+    titles, key = list(views), f"{page}.view"
+    first = default or titles[0]
+    view = st.segmented_control(
+        "View",
+        titles,
+        # A default beside a value that a button has set is a contradiction to Streamlit.
+        default=None if key in st.session_state else first,
+        required=True,
+        label_visibility="collapsed",
+        key=key,
+        bind="query-params",
+    )
+    return view or first
+
+
 def undo_change(workspace: Workspace, batch_id: int) -> None:
     """Take a change back and say what became of it."""
     try:
-        is_applied = labels.find_batch(workspace, batch_id).action == "auto_label"
-        person = require_role("data scientist" if is_applied else "operator")
+        person = require_role(actions.role_to_undo(workspace, batch_id))
         done = actions.undo(workspace, batch_id, actor=person.name)
     except OperatorError as error:
         st.toast(plain(str(error)), icon=":material/error:")

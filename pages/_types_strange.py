@@ -71,7 +71,9 @@ def _show_groups(workspace: Workspace, embedding: Run, found: Run) -> None:
     alone = [each for each in ids[groups == ALONE].tolist() if each in waiting]
     if alone:
         with st.expander(f"{counted(len(alone), 'strange image')} like no other"):
-            _show_members(workspace, alone[:48], key=f"{_KEY}.alone")
+            show_gallery(
+                workspace, catalog.list_in_order(workspace, alone[:48]), key=f"{_KEY}.alone"
+            )
 
 
 def _show_group(workspace: Workspace, embedding: Run, number: int, members: list[int]) -> None:
@@ -80,7 +82,7 @@ def _show_group(workspace: Workspace, embedding: Run, number: int, members: list
         st.markdown(
             f"##### {counted(len(members), 'image')} like none of the types, and like one another"
         )
-        _show_members(workspace, members[:_SHOWN_IMAGES], key=key)
+        show_gallery(workspace, catalog.list_in_order(workspace, members[:_SHOWN_IMAGES]), key=key)
         with st.container(horizontal=True, vertical_alignment="bottom"):
             st.button(
                 "Make it a type",
@@ -114,13 +116,6 @@ def _show_group(workspace: Workspace, embedding: Run, number: int, members: list
                 batch = labels.relabel(workspace, members, name, actor=acting().name, reason=reason)
                 changed(workspace, batch, f"Labelled {name}")
                 st.rerun()
-
-
-def _show_members(workspace: Workspace, ids: list[int], *, key: str) -> None:
-    by_id = {
-        image.id: image for image in catalog.list_images(workspace, ImageFilter(ids=tuple(ids)))
-    }
-    show_gallery(workspace, [by_id[each] for each in ids if each in by_id], key=key)
 
 
 def _without_a_word(workspace: Workspace, ids: np.ndarray) -> list[int]:

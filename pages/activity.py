@@ -13,6 +13,7 @@ from core.state.workspace import Workspace
 from pages._shared import (
     acting,
     cancel_job,
+    choose_view,
     current_workspace,
     describe_progress,
     page_header,
@@ -141,15 +142,7 @@ def describe(batch: Batch) -> str:
 
 workspace = current_workspace()
 page_header("Activity", "What the machine is doing, and who changed what")
-view = st.segmented_control(
-    "View",
-    ("Jobs", "Changes"),
-    default="Jobs",
-    required=True,
-    label_visibility="collapsed",
-    key="activity.view",
-    bind="query-params",
-)
+view = choose_view("activity", ("Jobs", "Changes"))
 if view == "Jobs":
     show_jobs_live(workspace)
 else:

@@ -26,6 +26,7 @@ from pages._distances import show_distances
 from pages._label_errors import show_label_errors
 from pages._regions import show_regions
 from pages._shared import (
+    choose_view,
     current_workspace,
     next_step,
     page_header,
@@ -125,15 +126,7 @@ page_header(
 with st.container(horizontal=True, vertical_alignment="bottom"):
     embedding = choose_embedding(workspace)
     offer_analysis(workspace, embedding)
-view = st.segmented_control(
-    "View",
-    list(VIEWS),
-    default="Clusters",
-    required=True,
-    label_visibility="collapsed",
-    key="clusters_and_anomalies.view",
-    bind="query-params",
-)
+view = choose_view("clusters_and_anomalies", VIEWS)
 with st.container():  # a place of its own, so that nothing below moves when a job begins
     show_jobs(workspace, [job.kind for job in JOBS])
     for job in JOBS:

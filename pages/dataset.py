@@ -8,12 +8,7 @@ from pages._dataset_report import show_report
 from pages._export import show_export
 from pages._images import filter_images, image_actions, paged_gallery
 from pages._import_wizard import show_import
-from pages._shared import (
-    current_workspace,
-    page_header,
-    show_job_result,
-    show_jobs,
-)
+from pages._shared import choose_view, current_workspace, page_header, show_job_result, show_jobs
 
 
 def show_images(workspace: Workspace) -> None:
@@ -52,14 +47,8 @@ def show_import_next() -> None:
 workspace = current_workspace()
 page_header("Dataset", "Preparation: images in, their labels and splits in order")
 is_empty = not catalog.count_images(workspace)
-view = st.segmented_control(
-    "View",
-    list(VIEWS),
-    default="Import" if is_empty or "look" in st.query_params else "Images",
-    required=True,
-    label_visibility="collapsed",
-    key="dataset.view",
-    bind="query-params",
+view = choose_view(
+    "dataset", VIEWS, default="Import" if is_empty or "look" in st.query_params else "Images"
 )
 with st.container():  # a place of its own, so that nothing below moves when a job begins
     show_jobs(workspace, ("look_through", *KINDS))

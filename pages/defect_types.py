@@ -4,7 +4,14 @@ import streamlit as st
 
 from core.jobs.configs import FindCandidates, GroupStrange
 from core.state import catalog
-from pages._shared import current_workspace, next_step, page_header, show_job_result, show_jobs
+from pages._shared import (
+    choose_view,
+    current_workspace,
+    next_step,
+    page_header,
+    show_job_result,
+    show_jobs,
+)
 from pages._types_book import show_book
 from pages._types_candidates import show_candidates
 from pages._types_new import show_new
@@ -24,18 +31,9 @@ if not catalog.count_images(workspace):
     next_step("There are no images yet.", page="dataset.py", label="Import images")
     st.stop()
 follow()
-view = st.segmented_control(
-    "View",
-    list(VIEWS),
-    # A default beside a value that was set is a contradiction to Streamlit.
-    default=None if "defect_types.view" in st.session_state else "Label book",
-    required=True,
-    label_visibility="collapsed",
-    key="defect_types.view",
-    bind="query-params",
-)
+view = choose_view("defect_types", VIEWS)
 with st.container():  # a place of its own, so that nothing below moves when a job begins
     show_jobs(workspace, [GroupStrange.kind, FindCandidates.kind])
     for kind in (GroupStrange.kind, FindCandidates.kind):
         show_job_result(workspace, kind)
-VIEWS[view or "Label book"](workspace)
+VIEWS[view](workspace)

@@ -17,6 +17,7 @@ from pages._evaluation_maps import show_maps
 from pages._evaluation_measures import show_measures
 from pages._evaluation_mistakes import show_mistakes
 from pages._shared import (
+    choose_view,
     current_workspace,
     next_step,
     page_header,
@@ -114,13 +115,5 @@ if found is None:
     if not is_under_way(workspace, model):
         next_step(f"{plain(model.id)} has not been evaluated yet: press “Evaluate”.")
     st.stop()
-view = st.segmented_control(
-    "View",
-    list(VIEWS),
-    default="Measures",
-    required=True,
-    label_visibility="collapsed",
-    key="evaluation.view",
-    bind="query-params",
-)
+view = choose_view("evaluation", VIEWS)
 VIEWS[view](workspace, model, found)

@@ -16,6 +16,7 @@ from pages._models import show_models
 from pages._network_comparison import show_networks
 from pages._retraining import show_retraining
 from pages._shared import (
+    choose_view,
     current_workspace,
     next_step,
     page_header,
@@ -51,15 +52,7 @@ if not catalog.count_images(workspace):
     next_step("There are no images yet.", page="dataset.py", label="Import images")
     st.stop()
 views = {**AGAIN, **VIEWS} if models.promoted(workspace) else {**VIEWS, **AGAIN}
-view = st.segmented_control(
-    "View",
-    list(views),
-    default="Train",
-    required=True,
-    label_visibility="collapsed",
-    key="fine_tuning.view",
-    bind="query-params",
-)
+view = choose_view("fine_tuning", views, default="Train")
 with st.container():  # a place of its own, so that nothing below moves when a job begins
     show_jobs(workspace, [job.kind for job in JOBS])
     for job in JOBS:

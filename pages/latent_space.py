@@ -40,9 +40,12 @@ def choose_embedding(workspace: Workspace) -> Run:
             st.stop()
         show_compute(workspace, None)
         st.stop()
+    drawn = {run.parent_id for run in runs.list_runs(workspace, "projection")}
     chosen = st.selectbox(
         "Features",
         list(embeddings),
+        # The newest that have a map: those that a plan was made by have none.
+        index=next((place for place, id in enumerate(embeddings) if id in drawn), 0),
         format_func=titles.__getitem__,
         key="latent_space.features",
         bind="query-params",

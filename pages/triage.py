@@ -1,8 +1,6 @@
 """Triage: the model labels what it is sure of, people decide the rest, checks tell the truth."""
 
-import streamlit as st
-
-from pages._shared import current_workspace, page_header
+from pages._shared import choose_view, current_workspace, page_header
 from pages._triage_audit import show_audit
 from pages._triage_automatic import show_automatic
 from pages._triage_people import show_people
@@ -20,13 +18,5 @@ VIEWS = {
 
 workspace = current_workspace()
 page_header("Triage", "What the model is sure of it labels; what it is unsure of, you decide")
-view = st.segmented_control(
-    "View",
-    list(VIEWS),
-    default="Queue",
-    required=True,
-    label_visibility="collapsed",
-    key="triage.view",
-    bind="query-params",
-)
+view = choose_view("triage", VIEWS)
 VIEWS[view](workspace)

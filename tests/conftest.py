@@ -93,3 +93,22 @@ def _wait_until_ended(process: psutil.Process, *, timeout_s: float = 10) -> None
         if time.monotonic() > end:
             raise TimeoutError(f"worker {process.pid} lives on {timeout_s} s after its kill")
         time.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def planned_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy shop with its model and a plan at 5 %, to copy."""
+    from tests.toy_shop import build_planned_shop  # which loads torch
+
+    return build_planned_shop(tmp_path_factory.mktemp("planned"))
+
+
+@pytest.fixture
+def shop(planned_shop: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A toy shop of one's own: its model and one plan, nothing applied."""
+    from tests.samples import copy_template
+    from tests.toy_shop import stand_in
+
+    workspace = copy_template(planned_shop, home / "shop")
+    stand_in(workspace, monkeypatch)
+    return workspace

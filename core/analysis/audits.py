@@ -55,7 +55,7 @@ def read_audit(workspace: Workspace) -> AuditReading | None:
         if (each.model, each.rule, each.max_error) == (newest.model, newest.rule, newest.max_error)
     }
     pause = applications.current_pause(workspace)
-    since = pause.at if pause is not None and not pause.paused else ""
+    since = applications.resumed_at(pause)
     checked = [
         Checked(each.at, each.automatic, each.decided)
         for each in applications.list_checked(workspace, model=newest.model)

@@ -9,7 +9,6 @@ from core.state.drift import DriftWindow
 from core.state.workspace import Workspace
 from core.triage.drift import WINDOW, Comparison, read_comparison
 
-ACTOR = "drift"  # who pauses
 _MOST_WINDOWS = 400  # that are shown
 
 
@@ -42,21 +41,21 @@ class DriftReading:
     @property
     def newest(self) -> SeenWindow | None:
         """The newest window since a person last let automatic labelling go on."""
-        since = self.pause.at if self.pause is not None and not self.pause.paused else ""
+        since = applications.resumed_at(self.pause)
         fresh = [each for each in self.windows if each.row.at > since]
         return fresh[-1] if fresh else None
 
     @property
     def is_paused_by_drift(self) -> bool:
         """Whether automatic labelling rests because of drift."""
-        return self.pause is not None and self.pause.paused and self.pause.actor == ACTOR
+        return self.pause is not None and self.pause.paused and self.pause.actor == drift.ACTOR
 
     @property
     def alarm(self) -> SeenWindow | None:
         """The window that a person must look at: the newest with an alarm since the last word."""
         if self.newest is None:
             return None
-        since = self.pause.at if self.pause is not None and not self.pause.paused else ""
+        since = applications.resumed_at(self.pause)
         alarms = [each for each in self.windows if each.row.is_alarm and each.row.at > since]
         return (
             alarms[-1]
@@ -77,7 +76,7 @@ def read_drift(workspace: Workspace) -> DriftReading:
         drift.list_windows(workspace, plan=newest[0].plan, limit=_MOST_WINDOWS) if newest else []
     )
     pause = applications.current_pause(workspace)
-    since = pause.at if pause is not None and not pause.paused else ""
+    since = applications.resumed_at(pause)
     return DriftReading(
         tuple(SeenWindow(each) for each in reversed(windows)),
         pause,

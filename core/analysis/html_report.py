@@ -39,7 +39,7 @@ from core.latent.anomalies import DEFAULT_METHOD, TITLES
 from core.latent.metrics import METRICS
 from core.settings import PROJECT_ROOT
 from core.state import catalog, runs
-from core.state.catalog import Image, ImageFilter
+from core.state.catalog import Image
 from core.state.clock import now
 from core.state.cluster_names import cluster_names
 from core.state.colourings import clusterings_of
@@ -330,12 +330,9 @@ def _grid(
     from core.images.thumbnails import ThumbnailStore
 
     store = ThumbnailStore(workspace.path / "thumbnails.db")
-    by_id = {
-        image.id: image for image in catalog.list_images(workspace, ImageFilter(ids=tuple(ids)))
-    }
     return pictures(
         Picture(store.get(image.sha256), (image.name, *filter(None, lines_for(image))))
-        for image in (by_id[image_id] for image_id in ids)
+        for image in catalog.list_in_order(workspace, ids)
     )
 
 

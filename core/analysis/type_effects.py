@@ -7,6 +7,12 @@ from core.state import applications, catalog, models
 from core.state.catalog import ImageFilter
 from core.state.workspace import Workspace
 
+_ORIGINS = {
+    "imported": "by their source",
+    "human": "by people",
+    "automatic": "automatically",
+}
+
 
 @dataclass(frozen=True)
 class TypeEffects:
@@ -86,10 +92,3 @@ def effects_of(workspace: Workspace, name: str) -> TypeEffects:
             for each in applications.list_applications(workspace)
         ),
     )
-
-
-_ORIGINS = {
-    "imported": "by their source",
-    "human": "by people",
-    "automatic": "automatically",
-}

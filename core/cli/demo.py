@@ -42,7 +42,7 @@ _N_OF_LINE = 160  # beside them: 80 to calibrate by, 80 to triage
 # would leave standing. The range is fixed here, before any image of the line is seen. Within it
 # calibration images decide, and of the line's how many the model is sure of, never what they really
 # show. To take the strictest that labels anything spends a little of the chance that the promise
-# fails, as docs/triage.md says of every choice after looking.
+# fails, as docs/methods/promise-and-audit.md says of every choice after looking.
 _PROMISES = (0.05, 0.1)
 
 

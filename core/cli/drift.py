@@ -78,7 +78,7 @@ def _ids(workspace: Workspace, asked: Namespace) -> np.ndarray:
     from core.state import drift, intake
 
     if asked.since is not None:
-        taken = drift.list_taken(workspace, first=asked.since)
+        taken = drift.images_taken(workspace, first=asked.since)
         return np.array([each.image_id for each in taken], np.int64)
     done = intake.list_imports(workspace)
     number = asked.import_id or max((each.id for each in done), default=0)

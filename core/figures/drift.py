@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.figures.drawing import WARNING_COLOUR, finish, plain_text, shorten
 from core.palette import CLASS_COLOURS, category_colour, class_colour
@@ -47,16 +47,9 @@ def drift_over_time(places: Sequence[int], found: Sequence[Comparison], name: st
             hovertemplate="%{hovertext}<extra></extra>",
         )
     )
-    figure.add_scatter(
-        x=list(places),
-        y=[None if test is None else test.limit for test in tests],
-        name="alarm above",
-        connectgaps=True,  # of many windows that came at once only the newest has its limits
-        mode="lines" if len(places) > 1 else "markers",
-        line={"color": WARNING_COLOUR, "width": 2, "dash": "dot"},
-        marker={"symbol": "line-ew-open", "size": 14, "color": WARNING_COLOUR},
-        hovertemplate="alarm above %{y:.3g}<extra></extra>",
-    )
+    limits = [None if test is None else test.limit for test in tests]
+    above = "alarm above %{y:.3g}<extra></extra>"
+    _add_limit(figure, places, limits, name="alarm above", hovertemplate=above)
     return _over_arrivals(figure)
 
 
@@ -91,17 +84,9 @@ def camera_over_time(
         )
     limits = [test.limit if (test := each.test("camera")) else None for each in found]
     for sign in (1, -1):
-        figure.add_scatter(
-            x=list(places),
-            y=[None if limit is None else sign * limit for limit in limits],
-            name="alarm beyond",
-            connectgaps=True,  # of many windows that came at once only the newest has its limits
-            showlegend=sign > 0,
-            mode="lines" if len(places) > 1 else "markers",
-            line={"color": WARNING_COLOUR, "width": 2, "dash": "dot"},
-            marker={"symbol": "line-ew-open", "size": 14, "color": WARNING_COLOUR},
-            hoverinfo="skip",
-        )
+        signed = [None if limit is None else sign * limit for limit in limits]
+        more = {"showlegend": sign > 0, "hoverinfo": "skip"}
+        _add_limit(figure, places, signed, name="alarm beyond", **more)
     return _over_arrivals(figure)
 
 
@@ -162,6 +147,27 @@ def shares_over_time(
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
     n_more = max(0, min(len(usual), _MOST_LABELS) - 2)  # a line of the legend holds about two
     return _over_arrivals(figure, height=280 + 12 * n_more)
+
+
+def _add_limit(
+    figure: Figure,
+    places: Sequence[int],
+    limits: Sequence[float | None],
+    *,
+    name: str,
+    **more: Any,
+) -> None:
+    """A dotted line beyond which there is an alarm."""
+    figure.add_scatter(
+        x=list(places),
+        y=list(limits),
+        name=name,
+        connectgaps=True,  # of many windows that came at once only the newest has its limits
+        mode="lines" if len(places) > 1 else "markers",
+        line={"color": WARNING_COLOUR, "width": 2, "dash": "dot"},
+        marker={"symbol": "line-ew-open", "size": 14, "color": WARNING_COLOUR},
+        **more,
+    )
 
 
 def _over_arrivals(figure: Figure, *, height: int = 280) -> Figure:

@@ -138,6 +138,11 @@ class Pause:
     evidence: Mapping[str, Any]
 
 
+def resumed_at(pause: Pause | None) -> str:
+    """When a person let automatic labelling go on; empty where it rests, or always went on."""
+    return pause.at if pause is not None and not pause.paused else ""
+
+
 def apply(workspace: Workspace, asked: NewApplication, *, actor: str) -> Application:
     """Give the model's labels and fill the queue, all of it or nothing.
 
@@ -282,6 +287,16 @@ def list_applications(workspace: Workspace, *, limit: int | None = None) -> list
     query = sa.select(applications).order_by(applications.c.id.desc()).limit(limit)
     with reading(workspace) as connection:
         return [Application(**row._asdict()) for row in connection.execute(query)]
+
+
+def standing(workspace: Workspace, model: str) -> Application | None:
+    """The plan of this model that was applied last and not reverted; None where there is none."""
+    found = (
+        each
+        for each in list_applications(workspace)
+        if each.model == model and not each.reverted_at
+    )
+    return next(found, None)
 
 
 def list_checked(workspace: Workspace, *, model: str | None = None) -> list[CheckedLabel]:

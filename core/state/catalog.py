@@ -23,16 +23,8 @@ from core.state.schema import (
     sources,
 )
 from core.state.workspace import Workspace
-from core.vocabulary import RESERVED_LABELS
+from core.vocabulary import QUALITY_MEASURES, RESERVED_LABELS
 
-QUALITY_MEASURES = (
-    "brightness",
-    "contrast",
-    "sharpness",
-    "saturation",
-    "dark_share",
-    "bright_share",
-)
 SORTS = ("newest", "oldest", "name", "label", *QUALITY_MEASURES)
 
 
@@ -168,6 +160,13 @@ def list_images(
             .limit(limit)
         )
         return [Image(*row) for row in connection.execute(query)]
+
+
+def list_in_order(workspace: Workspace, ids: Iterable[int]) -> list[Image]:
+    """These images, in the order of their ids here; those that are gone are left out."""
+    wanted = tuple(ids)
+    by_id = {image.id: image for image in list_images(workspace, ImageFilter(ids=wanted))}
+    return [by_id[image_id] for image_id in wanted if image_id in by_id]
 
 
 def count_images(workspace: Workspace, chosen: ImageFilter = ImageFilter()) -> int:

@@ -11,7 +11,7 @@ from core.state import catalog, runs
 from core.state.cluster_names import cluster_names
 from core.state.runs import Run
 from core.state.workspace import Workspace
-from core.vocabulary import RESERVED_LABELS, SPLITS
+from core.vocabulary import QUALITY_MEASURES, RESERVED_LABELS, SPLITS
 
 NO_CATEGORY = 255
 _MOST_CATEGORIES = 60  # a legend with more is no legend
@@ -99,7 +99,7 @@ def list_colourings(workspace: Workspace, embedding: Run) -> dict[str, str]:
     for movement in runs.list_runs(workspace, "movement", parent_id=embedding.id)[:1]:
         found[f"movement:{movement.id}"] = _MOVEMENT_TITLE
     found |= {f"attribute:{name}": name for name in catalog.list_attributes(workspace)}
-    more = ("label_origin", "excluded", "queued", *catalog.QUALITY_MEASURES)
+    more = ("label_origin", "excluded", "queued", *QUALITY_MEASURES)
     return found | {name: _TITLES[name] for name in more}
 
 
@@ -139,7 +139,7 @@ def colour(workspace: Workspace, image_ids: np.ndarray, name: str) -> Colouring:
     if kind in _EVALUATION_TITLES:
         return _by_evaluation(workspace, image_ids, name)
     values = catalog.column(workspace, image_ids, name)
-    if name in catalog.QUALITY_MEASURES:
+    if name in QUALITY_MEASURES:
         return _score(name, _TITLES[name], _as_numbers(values))
     if kind == "attribute":
         if catalog.list_attributes(workspace).get(rest) == "number":

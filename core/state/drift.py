@@ -15,6 +15,8 @@ from core.state.database import reading, writing
 from core.state.schema import arrivals, drift_windows, images
 from core.state.workspace import Workspace
 
+ACTOR = "drift"  # who lets automatic labelling rest at an alarm
+
 
 @dataclass(frozen=True)
 class DriftWindow:
@@ -54,7 +56,7 @@ class TakenImage:
     model: str | None
 
 
-def list_taken(workspace: Workspace, *, since: str = "", first: int = 0) -> list[TakenImage]:
+def images_taken(workspace: Workspace, *, since: str = "", first: int = 0) -> list[TakenImage]:
     """Images that came in, in the order in which they came.
 
     Args:

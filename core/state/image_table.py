@@ -8,10 +8,10 @@ import numpy as np
 import sqlalchemy as sa
 
 from core.state import catalog
-from core.state.catalog import QUALITY_MEASURES
 from core.state.database import reading
 from core.state.schema import images, near_duplicates, quality, sources
 from core.state.workspace import Workspace
+from core.vocabulary import QUALITY_MEASURES
 
 
 @dataclass(frozen=True)

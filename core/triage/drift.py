@@ -42,6 +42,7 @@ import numpy as np
 from core.latent.reduction import reduce_vectors
 from core.latent.two_sample import aucs, gaussian_kernel, held_out_predictor, mmd_squared
 from core.latent.vectors import check_vectors, draw_subset
+from core.vocabulary import QUALITY_MEASURES
 
 WINDOW = 175  # images; of 100, some windows of NEU-DET hid a brightness x1.2
 STEP = 25  # so that a whole window lies within any 200 images
@@ -51,14 +52,6 @@ MIN_WINDOW = 20
 MAX_REFERENCE = 1_000  # more would hardly tell more, and cost the square of it
 N_UNLIKE = 12
 
-CAMERA_MEASURES = (
-    "brightness",
-    "contrast",
-    "sharpness",
-    "saturation",
-    "dark_share",
-    "bright_share",
-)
 TESTS = ("mmd", "classifier", "camera", "novelty", "labels")
 NOVELTY_SHARE = 0.05  # of the reference images count as novel
 
@@ -75,7 +68,7 @@ class Sample:
     Attributes:
         ids: int64 (n,); what has one id is one image.
         features: float array (n, n_features).
-        camera: float64 (n, 6), in the order of `CAMERA_MEASURES`; None where not measured.
+        camera: float64 (n, 6), in the order of `QUALITY_MEASURES`; None where not measured.
         novelty: float64 (n,), higher = farther from all classes; None where not known.
         labels: (n,), the model's; None where not known.
     """
@@ -136,7 +129,7 @@ class CameraShift:
     """One camera measure of a window against the reference.
 
     Attributes:
-        name: one of `CAMERA_MEASURES`.
+        name: one of `QUALITY_MEASURES`.
         reference: its mean over the reference; the median for sharpness, which spans decades.
         window: the same over the window.
         z: difference of mean ranks in units of its spread without drift; above 0 = more.
@@ -354,7 +347,7 @@ def _camera_shifts(
     reference: np.ndarray, window: np.ndarray, z: np.ndarray
 ) -> tuple[CameraShift, ...]:
     shifts = []
-    for place, name in enumerate(CAMERA_MEASURES):
+    for place, name in enumerate(QUALITY_MEASURES):
         middle = np.median if name == "sharpness" else np.mean
         values = (float(middle(reference[:, place])), float(middle(window[:, place])))
         shifts.append(CameraShift(name, *values, float(z[place])))

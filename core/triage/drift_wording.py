@@ -97,9 +97,10 @@ def _labels(share: Share) -> str:
 
 
 def _check_camera(shifts: tuple[CameraShift, ...]) -> str:
-    names = {shift.name for shift in shifts}
-    if "sharpness" in names:
+    """By the clearest change: more light makes an image look sharper too."""
+    clearest = shifts[0].name
+    if clearest == "sharpness":
         return "Check the lens and its focus: dirt, oil, vibration, the distance to the part."
-    if names & {"saturation"}:
+    if clearest == "saturation":
         return "Check the colour of the lamps and the camera's white balance."
     return "Check the lamps, the exposure time and the gain of the camera."

@@ -17,7 +17,6 @@ The tests were chosen by trials on X-SDD. With windows of 100 images, every 50, 
     LACQUER_TEST_DATA=... LACQUER_WEIGHTS_DIR=... python tests/benchmarks/bench_drift.py
 """
 
-import os
 import sys
 import tempfile
 import time
@@ -28,6 +27,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from figures import report, row
 from PIL import Image, ImageFilter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -36,7 +36,8 @@ from core.images.quality import measure_quality
 from core.images.reading import read_image
 from core.latent.embedding import available_cores, embed_images, load_extractor
 from core.latent.weights import resolve_weights
-from core.triage.drift import CAMERA_MEASURES, STEP, WINDOW, Sample, compare_window
+from core.triage.drift import STEP, WINDOW, Sample, compare_window
+from core.vocabulary import QUALITY_MEASURES
 
 Look = tuple[np.ndarray, np.ndarray]  # features and camera measures, row by row
 
@@ -157,13 +158,13 @@ def look(files: list[Path], shift: str, weights_dir: Path) -> Look:
     weights = resolve_weights(BACKBONE, weights_dirs=[weights_dir], offline=True)
     extractor = load_extractor(weights, device="cpu")
     features = np.empty((len(files), extractor.n_features), np.float32)
-    camera = np.empty((len(files), len(CAMERA_MEASURES)))
+    camera = np.empty((len(files), len(QUALITY_MEASURES)))
     with tempfile.TemporaryDirectory() as folder:
         written = []
         for row, file in enumerate(files):
             image = SHIFTS[shift](read_image(file, max_pixels=MAX_PIXELS))
             quality = measure_quality(image)
-            camera[row] = [getattr(quality, name) for name in CAMERA_MEASURES]
+            camera[row] = [getattr(quality, name) for name in QUALITY_MEASURES]
             written.append(Path(folder) / f"{row}.png")  # loses nothing
             image.save(written[-1], compress_level=1)
 
@@ -175,27 +176,5 @@ def look(files: list[Path], shift: str, weights_dir: Path) -> Look:
     return features, camera
 
 
-def row(
-    name: str,
-    value: float,
-    *,
-    at_most: float | None = None,
-    at_least: float | None = None,
-    **details: float,
-) -> dict:
-    """A figure, and whether it keeps its limit."""
-    holds = (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
-    limits = {"at_most": at_most, "at_least": at_least}
-    given = {side: limit for side, limit in limits.items() if limit is not None}
-    return {"name": name, "value": round(float(value), 3), **given, "holds": bool(holds), **details}
-
-
 if __name__ == "__main__":
-    data, weights = os.environ.get("LACQUER_TEST_DATA"), os.environ.get("LACQUER_WEIGHTS_DIR")
-    if not (data and weights):
-        print("LACQUER_TEST_DATA and LACQUER_WEIGHTS_DIR name no real data: nothing measured")
-        sys.exit()
-    rows = bench(Path(data), Path(weights))
-    for each in rows:
-        print(each)
-    sys.exit(not all(each["holds"] for each in rows))
+    report(bench)

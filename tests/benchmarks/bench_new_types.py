@@ -16,8 +16,6 @@ it has not seen? It is `bench_triage.py`'s training, whose recipe was chosen on 
 """
 
 import itertools
-import os
-import sys
 import tempfile
 import time
 from functools import partial
@@ -35,22 +33,26 @@ from bench_triage import (
     compute_activations,
     list_images,
     pool,
-    row,
     save_pixels,
     tell,
     train_model,
 )
+from figures import report, row
 from sklearn.metrics import roc_auc_score
 
 from core.latent.backbones import get_backbone
 from core.latent.neighbors import nearest_among
+from core.latent.novel_groups import find_novel_groups
+from core.latent.reduction import unit_rows
 from core.latent.weights import ResolvedWeights, resolve_weights
 from core.learning.calibration import softmax
+from core.learning.mixed_cluster import nearest_center
 from core.learning.networks import build_classifier, cut_before_last_block
 from core.learning.prototypes import fit_prototype, rank_candidates
 
 N_DRAWS, N_EXAMPLES, N_OTHERS = 20, 5, 5
 BEFORE = 0.1  # of the known candidates
+PURE, GROUPED = "strange groups: of the commonest class", "strange groups: of the unknown, in one"
 LEAST_FOUND, MOST_LOST, LEAST_AUROC = 0.80, 0.01, 0.96
 
 
@@ -85,14 +87,13 @@ def prototypes(features: np.ndarray, targets: np.ndarray) -> list[dict]:
             features[examples], features[known], known_targets, features[images]
         )
         measured["prototype"].append(found_before(ranked.scores, is_new))
-        near = units(features[images]) @ units(features[examples].mean(axis=0, keepdims=True))[0]
+        mean = features[examples].mean(axis=0, keepdims=True)
+        near = unit_rows(features[images]) @ unit_rows(mean)[0]
         measured["cosine"].append(found_before(near, is_new))
         prototype = fit_prototype(features[examples], features[known], known_targets)
         places = (features[images].astype(np.float64) - prototype.mean) @ prototype.directions
-        centers = prototype.known_centers
-        nearest = ((places[:, None] - centers[None]) ** 2).sum(axis=2).argmin(axis=1)
-        names = np.unique(targets[known])
-        is_right = names[nearest] == targets[images]
+        nearest = nearest_center(places, prototype.known_centers)
+        is_right = np.unique(targets[known])[nearest] == targets[images]
         measured["before"].append(is_right[~is_new].mean())
         measured["after"].append((is_right & (ranked.scores <= 0))[~is_new].mean())
     by_class = np.reshape(measured["prototype"], (-1, N_DRAWS)).mean(axis=1)
@@ -122,13 +123,14 @@ def retrained(measured: list[tuple[float, float, float]]) -> list[dict]:
 
 
 def novelty(measured: list[dict[str, float]]) -> list[dict]:
-    """AUROC of each score, as a mean over the pairs."""
+    """AUROC of each score and what the groups are worth, as means over the pairs."""
     rows = []
     for name in measured[0]:
+        title = name if name in (PURE, GROUPED) else f"novelty AUROC: {name}"
         values = [each[name] for each in measured]
         limit = LEAST_AUROC if name == "product" else None
         details = {"n_pairs": len(values), "worst": round(min(values), 3)}
-        rows.append(row(f"novelty AUROC: {name}", np.mean(values), at_least=limit, **details))
+        rows.append(row(title, np.mean(values), at_least=limit, **details))
     return rows
 
 
@@ -195,7 +197,21 @@ def try_pair(
         "Mahalanobis, one look": single.scores.novelty[asked],
         "product": flipped.scores.novelty[asked],
     }
-    return {name: float(roc_auc_score(is_unknown, score)) for name, score in scores.items()}
+    found = find_novel_groups(averaged[asked], averaged[train], learned[train])
+    pure, grouped = grouped_alike(found.groups, targets[asked], is_unknown)
+    return {name: float(roc_auc_score(is_unknown, score)) for name, score in scores.items()} | {
+        PURE: pure,
+        GROUPED: grouped,
+    }
+
+
+def grouped_alike(
+    groups: np.ndarray, targets: np.ndarray, is_unknown: np.ndarray
+) -> tuple[float, float]:
+    """Share of the grouped that are of their group's commonest class; of the unknown, grouped."""
+    kept = groups >= 0
+    commonest = [np.bincount(targets[groups == each]).max() for each in np.unique(groups[kept])]
+    return float(np.sum(commonest) / max(1, kept.sum())), float(kept[is_unknown].mean())
 
 
 def load_activations(folder: Path):  # type: ignore[no-untyped-def]
@@ -219,16 +235,5 @@ def frozen_features(weights: ResolvedWeights, activations: np.ndarray) -> np.nda
     return torch.cat(found).numpy()
 
 
-def units(features: np.ndarray) -> np.ndarray:
-    return features / np.linalg.norm(features, axis=1, keepdims=True)
-
-
 if __name__ == "__main__":
-    data, weights = os.environ.get("LACQUER_TEST_DATA"), os.environ.get("LACQUER_WEIGHTS_DIR")
-    if not (data and weights):
-        print("LACQUER_TEST_DATA and LACQUER_WEIGHTS_DIR name no real data: nothing measured")
-        sys.exit()
-    rows = bench(Path(data), Path(weights))
-    for each in rows:
-        print(each)
-    sys.exit(not all(each["holds"] for each in rows))
+    report(bench)

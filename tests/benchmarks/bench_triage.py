@@ -16,7 +16,6 @@ share its model and much of their images: their errors go together.
 """
 
 import itertools
-import os
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from figures import report, row
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -316,27 +316,5 @@ def pool() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(available_cores(), mp_context=get_context("spawn"))
 
 
-def row(
-    name: str,
-    value: float,
-    *,
-    at_most: float | None = None,
-    at_least: float | None = None,
-    **details: float,
-) -> dict:
-    """A figure, and whether it keeps its limit."""
-    holds = (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
-    limits = {"at_most": at_most, "at_least": at_least}
-    given = {side: limit for side, limit in limits.items() if limit is not None}
-    return {"name": name, "value": round(float(value), 3), **given, "holds": bool(holds), **details}
-
-
 if __name__ == "__main__":
-    data, weights = os.environ.get("LACQUER_TEST_DATA"), os.environ.get("LACQUER_WEIGHTS_DIR")
-    if not (data and weights):
-        print("LACQUER_TEST_DATA and LACQUER_WEIGHTS_DIR name no real data: nothing measured")
-        sys.exit()
-    rows = bench(Path(data), Path(weights))
-    for each in rows:
-        print(each)
-    sys.exit(not all(each["holds"] for each in rows))
+    report(bench)

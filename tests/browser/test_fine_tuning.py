@@ -39,7 +39,7 @@ def test_a_training_is_launched_watched_stopped_and_opened(
     page = open_app(PAGE)
     page.get_by_text("9 images to train on, 3 to validate on").wait_for()
     page.get_by_text("The paper's recipe").first.wait_for()
-    choose_network(page, "ResNet-18")
+    choose_network(page, "ResNet-18 · others")
     page.get_by_text("Other than the paper's recipe").wait_for()
     click(page, "Start training")
     give_name(page, "Ada")

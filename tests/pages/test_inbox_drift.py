@@ -1,7 +1,5 @@
 """The view Drift: what it says before, during and after an alarm."""
 
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -10,19 +8,14 @@ from core.state import applications
 from core.state.workspace import Workspace
 from tests.line import WINDOW, arrive, promote, small_windows
 from tests.pages.conftest import TIMEOUT_S, checked, click, texts
-from tests.samples import copy_template
-from tests.toy_shop import build_planned_shop, stand_in
 
 
 @pytest.fixture
-def shop(
-    tmp_path_factory: pytest.TempPathFactory, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> Workspace:
-    workspace = copy_template(build_planned_shop(tmp_path_factory.mktemp("planned")), home / "shop")
-    stand_in(workspace, monkeypatch)
+def shop(shop: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """The toy shop with its model at work, at which windows are small."""
     small_windows(monkeypatch)
-    promote(workspace)
-    return workspace
+    promote(shop)
+    return shop
 
 
 def _view() -> None:

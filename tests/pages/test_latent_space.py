@@ -296,6 +296,17 @@ def test_clusters_are_made_on_their_own_page(open_page: OpenPage, small: Workspa
     assert "clusters_and_anomalies.features=" in link.query_string
 
 
+def test_the_page_opens_with_features_that_have_a_map(
+    open_page: OpenPage, small: Workspace, projection: runs.Run
+) -> None:
+    ids = catalog.image_ids(small)
+    newest = samples.keep_embedding(small, ids, np.eye(len(ids), dtype=np.float32))
+    assert runs.list_runs(small, "embedding")[0].id == newest.id != projection.parent_id
+    at = open_page("latent_space")
+    assert at.selectbox(key="latent_space.features").value == projection.parent_id
+    assert component_data(at, MAP)["points_url"]
+
+
 def test_before_any_features_the_page_offers_to_compute_them(
     open_page: OpenPage, home: Path, tmp_path: Path
 ) -> None:

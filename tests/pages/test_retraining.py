@@ -1,7 +1,5 @@
 """The view Retrain: what is new, a training on it, and the new model beside the old one."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,26 +8,19 @@ from core.state import catalog, job_rows, labels, models
 from core.state.catalog import ImageFilter
 from core.state.workspace import Workspace
 from tests.pages.conftest import OpenPage, checked, click, shown_ids, texts
-from tests.samples import copy_template, do
-from tests.toy_shop import CLASSES, add_erring_model, build_planned_shop, stand_in
+from tests.samples import do
+from tests.toy_shop import CLASSES, add_erring_model
 from tests.unit.analysis.test_triage_readers import judged, unlabelled
 
 PAGE = "fine_tuning"
 KEY = f"{PAGE}.retrain"
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_planned_shop(tmp_path_factory.mktemp("template"))
-
-
 @pytest.fixture
-def shop(template: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def shop(shop: Workspace) -> Workspace:
     """The toy shop, its model promoted."""
-    workspace = copy_template(template, home / "shop")
-    stand_in(workspace, monkeypatch)
-    models.promote(workspace, "resnet18-1", actor="Ada")
-    return workspace
+    models.promote(shop, "resnet18-1", actor="Ada")
+    return shop
 
 
 def test_what_is_new_is_shown_and_one_click_takes_it_over_and_trains(

@@ -24,25 +24,10 @@ from core.state.workspace import Workspace
 from tests.login import OPERATOR, SCIENTIST, configured
 from tests.pages.conftest import TIMEOUT_S, OpenPage, checked, choose, click, shown_ids, texts
 from tests.queued import enqueue
-from tests.samples import copy_template, do
-from tests.toy_shop import build_planned_shop, stand_in
+from tests.samples import do
 
 PAGE = "triage"
 OpenView = Callable[..., AppTest]
-
-
-@pytest.fixture(scope="module")
-def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The toy shop with its model and a plan at 5 %, to copy."""
-    return build_planned_shop(tmp_path_factory.mktemp("planned"))
-
-
-@pytest.fixture
-def shop(planned: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """A shop of one's own, nothing applied."""
-    workspace = copy_template(planned, home / "shop")
-    stand_in(workspace, monkeypatch)
-    return workspace
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from core import actions
 from core.errors import OperatorError
-from core.state import catalog, labels, near_duplicates
+from core.state import catalog, labels, near_duplicates, retyping
 from core.state.workspace import Workspace
 from tests.factories import fill, new_image
 
@@ -52,3 +52,15 @@ def test_what_cannot_be_divided_is_told(workspace: Workspace) -> None:
     fill(workspace, new_image(1, split="train"))
     with pytest.raises(OperatorError, match="nothing to split off"):
         actions.split_off_calibration(workspace, actor="Ada")
+
+
+def test_who_may_make_a_change_may_take_it_back(workspace: Workspace) -> None:
+    ids = fill(workspace, new_image(1), new_image(2))
+    labelled = labels.relabel(workspace, ids[:1], "pit", actor="Ada")
+    added = retyping.add(workspace, "crater", ids[1:], actor="Ada")
+    renamed = retyping.rename(workspace, "crater", "pinhole", actor="Ada")
+    undone = actions.undo(workspace, renamed.id, actor="Ada")
+    roles = [actions.role_to_undo(workspace, each) for each in (labelled.id, added.id)]
+    assert roles == ["operator", "operator"]
+    for change in (renamed.id, undone.batch_id):  # to undo the undo is to rename anew
+        assert actions.role_to_undo(workspace, change) == "data scientist"

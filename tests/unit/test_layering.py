@@ -35,6 +35,7 @@ FOR_PAGES = (
     "core.latent.clustering_methods",
     "core.latent.methods",
     "core.latent.metrics",
+    "core.latent.novel_groups",
     "core.learning.recipe",
     "core.triage",
 )

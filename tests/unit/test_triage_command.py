@@ -14,23 +14,9 @@ from core.state import applications, catalog, decisions, labels, models, runs, t
 from core.state.catalog import ImageFilter
 from core.state.workspace import Workspace, create_workspace
 from tests.queued import enqueue
-from tests.samples import copy_template, do
-from tests.toy_shop import build_planned_shop, stand_in
+from tests.samples import do
 
 Ask = Callable[..., tuple[int, dict[str, Any]]]
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_planned_shop(tmp_path_factory.mktemp("template"))
-
-
-@pytest.fixture
-def shop(template: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """The toy shop with its model and one plan, nothing applied."""
-    workspace = copy_template(template, home / "shop")
-    stand_in(workspace, monkeypatch)
-    return workspace
 
 
 @pytest.fixture

@@ -18,10 +18,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.jobs.context import JobContext
-from core.jobs.steps.apply_triage import card_item, is_novel, is_stale, labelled_images
+from core.jobs.steps.apply_triage import (
+    card_item,
+    is_novel,
+    is_stale,
+    labelled_images,
+    suggesting,
+)
 from core.jobs.steps.embed_images import find_weights, runs_shaped_by, shaping_of, warm_extractor
 from core.jobs.steps.evaluate_model import embedding_by_model
 from core.jobs.steps.feature_chunks import Chunks
+from core.jobs.steps.find_types import suggest_new
 from core.jobs.steps.part_of_job import PartOfJob
 from core.jobs.steps.predict import temperature_of
 from core.jobs.steps.route_images import Router, plan_at_work
@@ -70,6 +77,7 @@ class _AtWork:
 
     Attributes:
         application: the one that stands, of this model; None where none does.
+        embedding: of known images, whose features are shaped like those of new ones.
         margins: float64, ascending: how far apart the two surest classes of the images lie that the
             plan left to people; a new image finds its place in the order among them.
     """
@@ -77,6 +85,7 @@ class _AtWork:
     model: Model
     plan: Run | None
     application: Application | None
+    embedding: Run
     weights: ResolvedWeights
     extractor: FeatureExtractor
     head: Head
@@ -145,7 +154,7 @@ class Responder:
             OperatorError: the model, its weights or its plan cannot be read.
         """
         model = models.promoted(self._workspace)
-        standing = _standing(self._workspace, model) if model else None
+        standing = applications.standing(self._workspace, model.id) if model else None
         plan = plan_at_work(self._workspace, model) if model else None
         key = (model and model.id, standing and standing.id, plan and plan.id)
         if key != self._key:
@@ -224,6 +233,7 @@ class Responder:
             model=model,
             plan=plan,
             application=standing,
+            embedding=embedding,
             weights=weights,
             extractor=warm_extractor(weights, self._device, average_flips),
             head=load_head(models.weights_path(workspace, model.id), get_backbone(model.backbone)),
@@ -277,6 +287,7 @@ class Responder:
             _check(at_work, card, sha256) if auto else None
             for card, sha256, auto in zip(cards, sha256s, is_auto.tolist(), strict=True)
         ]
+        new_types = suggest_new(self._workspace, at_work.model.classes, at_work.embedding, features)
         groups = _groups(features, cards, ~is_auto | [check is not None for check in checks])
         return [
             Answered(
@@ -292,6 +303,7 @@ class Responder:
                         at_work,
                         card,
                         sha256s[place],
+                        new_types[place],
                         alike=groups.get(place),
                         kind="novel" if novel[place] else "ambiguous",
                         by_uncertainty=_place_among(at_work.margins, probabilities[place]),
@@ -355,18 +367,6 @@ def features_of(context: JobContext, model: Model, image_ids: np.ndarray) -> np.
     return found
 
 
-def _standing(workspace: Workspace, model: Model) -> Application | None:
-    """The application of this model that stands, the last one where there are several."""
-    return next(
-        (
-            each
-            for each in applications.list_applications(workspace)
-            if each.model == model.id and not each.reverted_at
-        ),
-        None,
-    )
-
-
 def _margins_left(workspace: Workspace, plan: Run | None) -> np.ndarray:
     if plan is None:
         return np.zeros(0)
@@ -385,13 +385,13 @@ def _place_among(margins: np.ndarray, probabilities: np.ndarray) -> float:
     return float(np.searchsorted(margins, margin) / len(margins)) if len(margins) else margin
 
 
-def _item(at_work: _AtWork, card: Card, sha256: str, **more: Any) -> NewItem:
+def _item(at_work: _AtWork, card: Card, sha256: str, new_type: str | None, **more: Any) -> NewItem:
     """The place in the queue of an image that people get."""
     options = at_work.application.options if at_work.application else {}
     has_second = _drawn(at_work, sha256, "second opinion") < options.get("second_share", 0.0)
     by = f"plan {at_work.plan.id}" if at_work.plan else at_work.model.id
     by_novelty = {} if card.novelty is None else {"by_novelty": 1.0 - card.novelty}
-    return card_item(
+    item = card_item(
         _NOT_KNOWN,
         card,
         at_work.model,
@@ -400,6 +400,8 @@ def _item(at_work: _AtWork, card: Card, sha256: str, **more: Any) -> NewItem:
         is_blind=_drawn(at_work, sha256, "blind") < _blind_share(at_work),
         **(by_novelty | more),
     )
+    # Judged blind, it stays as the model sees it: a new type would tell it from the checked.
+    return item if item.is_blind else suggesting(item, new_type)
 
 
 def _groups(features: np.ndarray, cards: Sequence[Card], is_queued: np.ndarray) -> dict[int, int]:

@@ -128,7 +128,7 @@ def describe_queue(context: JobContext, config: DescribeQueue) -> Mapping[str, A
     )
     new_types = suggest_new(workspace, model.classes, embedding, np.asarray(features[rows]))
     described = [
-        _suggesting(card_item(image, card, model), new_type)
+        suggesting(card_item(image, card, model), new_type)
         for image, card, new_type in zip(known[rows].tolist(), cards, new_types, strict=True)
     ]
     triage_queue.describe(workspace, _group(workspace, described, known, features, seed=0))
@@ -232,7 +232,7 @@ def _items(context: JobContext, config: ApplyTriage, plan: _Plan) -> list[NewIte
     shown = _hide(ordinary, n_hidden=len(mixed_in), seed=config.seed)
     # Those judged blind stay as the model sees them: a new type would tell them from the checked.
     shown = [
-        item if item.is_blind else _suggesting(item, new_type)
+        item if item.is_blind else suggesting(item, new_type)
         for item, new_type in zip(shown, new_types, strict=True)
     ]
     items = shown + mixed_in
@@ -375,7 +375,7 @@ def card_item(image: int, card: Card, model: Model, **more: Any) -> NewItem:
     return NewItem(image, **(columns | more))
 
 
-def _suggesting(item: NewItem, new_type: str | None) -> NewItem:
+def suggesting(item: NewItem, new_type: str | None) -> NewItem:
     """A type that the model does not know goes before what it takes an image for."""
     return item if new_type is None else replace(item, suggested=new_type)
 

@@ -13,6 +13,7 @@ import numpy as np
 from core.errors import OperatorError
 from core.jobs.configs import FindCandidates, GroupStrange
 from core.jobs.context import JobContext
+from core.jobs.steps.feature_chunks import Chunks
 from core.jobs.steps.recording import Found, record
 from core.jobs.steps.run_ids import analysis_id
 from core.jobs.steps.spaces import get_embedding
@@ -174,7 +175,8 @@ def suggest_new(
 ) -> list[str | None]:
     """The type that a model does not know yet and that an image is likely of, if there is one.
 
-    A type works by its images alone from three on, until a training has learned it.
+    A type works by its images alone from three on, until a training has learned it. Images that
+    came in from the line show it as soon as people have said so, before an embedding has them.
 
     Args:
         classes: those that the model knows.
@@ -188,18 +190,38 @@ def suggest_new(
     if not new_names or not len(features):
         return suggested
     known = _load(workspace, embedding)
+    arrived = _shown_by_arrivals(workspace, embedding, known)
     best = np.zeros(len(features))
     for name in new_names:
-        examples, rows, targets = known.told_apart(name)
+        of_name, rows, targets = known.told_apart(name)
+        examples = np.concatenate([known.features[of_name], *arrived.get(name, ())])
         if len(examples) < FEWEST_EXAMPLES or not len(rows):
             continue
         rows, targets = _some(rows, targets)
-        ranked = rank_candidates(known.features[examples], known.features[rows], targets, features)
+        ranked = rank_candidates(examples, known.features[rows], targets, features)
         is_likely = (ranked.scores > best) & (ranked.known_share <= MOST_KNOWN)
         best[is_likely] = ranked.scores[is_likely]
         for row in np.flatnonzero(is_likely).tolist():
             suggested[row] = name
     return suggested
+
+
+def _shown_by_arrivals(
+    workspace: Workspace, embedding: Run, known: _Known
+) -> dict[str, list[np.ndarray]]:
+    """Features (1, n_features) by label, of images that came in since the embedding was made."""
+    chunks = Chunks(workspace, embedding.config).load()
+    features = {
+        int(image_id): vector[None]
+        for ids, vectors in chunks
+        for image_id, vector in zip(ids, vectors, strict=True)
+    }
+    ids = np.setdiff1d(np.array(list(features), np.int64), known.ids)
+    ids = ids[labelled_by_people(workspace, ids)]
+    by_label: dict[str, list[np.ndarray]] = {}
+    for image_id, label in zip(ids.tolist(), catalog.column(workspace, ids, "label"), strict=True):
+        by_label.setdefault(label, []).append(features[image_id])
+    return by_label
 
 
 def _some(rows: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -43,9 +43,9 @@ class Routes:
 
 def plan_at_work(workspace: Workspace, model: Model) -> Run | None:
     """The plan that a model works by: the one applied last, else the newest that promises any."""
-    for applied in applications.list_applications(workspace):
-        if applied.model == model.id and not applied.reverted_at:
-            return runs.find_run(workspace, applied.plan)
+    applied = applications.standing(workspace, model.id)
+    if applied is not None:
+        return runs.find_run(workspace, applied.plan)
     for run in runs.list_runs(workspace, "triage_plan"):
         asked = run.config
         if (asked["model"], asked["rule"]) == (model.id, "risk") and run.result["feasible"]:

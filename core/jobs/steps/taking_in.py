@@ -21,10 +21,10 @@ from core.images.quality import WORKING_SIDE_PX, measure_quality
 from core.images.reading import ImageRejected, load_for_import, read_file, read_image
 from core.images.thumbnails import make_thumbnail
 from core.jobs.configs import ImportImages
-from core.state.catalog import QUALITY_MEASURES
 from core.state.files import replace_file
 from core.state.intake import NewImage
 from core.state.workspace import Workspace
+from core.vocabulary import QUALITY_MEASURES
 
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tif"}
 

@@ -22,13 +22,13 @@ from core.jobs.steps.plan_triage import novelty_scorer
 from core.jobs.steps.route_images import plan_at_work
 from core.learning.evaluation import encode_targets
 from core.state import applications, catalog, drift, model_roles, models, runs
+from core.state.catalog import ImageFilter
 from core.state.drift import TakenImage
 from core.state.model_roles import CALIBRATION
 from core.state.models import Model
 from core.state.runs import Run
 from core.state.workspace import Workspace
 from core.triage.drift import (
-    CAMERA_MEASURES,
     MIN_REFERENCE,
     MIN_WINDOW,
     STEP,
@@ -38,8 +38,7 @@ from core.triage.drift import (
     compare_window,
 )
 from core.triage.drift_wording import verdict
-
-ACTOR = "drift"
+from core.vocabulary import QUALITY_MEASURES
 
 
 @dataclass(frozen=True)
@@ -79,10 +78,13 @@ def run(context: JobContext, config: CheckDrift) -> Mapping[str, Any]:
 
 
 def is_due(workspace: Workspace) -> bool:
-    """Whether a window has become full that nobody has looked at."""
+    """Whether a window has become full that nobody has looked at, and that can be compared."""
     model = models.promoted(workspace)
     plan = plan_at_work(workspace, model) if model else None
-    return plan is not None and len(_waiting(workspace, plan)) >= WINDOW
+    if plan is None or len(_waiting(workspace, plan)) < WINDOW:
+        return False
+    calibrating = ImageFilter(splits=(CALIBRATION,))
+    return catalog.count_images(workspace, calibrating) >= MIN_REFERENCE
 
 
 def check(workspace: Workspace) -> list[Comparison]:
@@ -239,10 +241,10 @@ def load_sample(
 def _waiting(workspace: Workspace, plan: Run) -> list[TakenImage]:
     """Images from where the next window begins."""
     pause = applications.current_pause(workspace)
-    resumed = pause.at if pause is not None and not pause.paused else ""
+    resumed = applications.resumed_at(pause)
     newest = next(iter(drift.list_windows(workspace, plan=plan.id, limit=1)), None)
     first = newest.first_arrival if newest else 0
-    waiting = drift.list_taken(workspace, since=max(resumed, plan.created_at), first=first)
+    waiting = drift.images_taken(workspace, since=max(resumed, plan.created_at), first=first)
     is_going_on = bool(waiting) and waiting[0].id == first  # nobody has resumed since
     return waiting[STEP:] if is_going_on else waiting
 
@@ -260,7 +262,7 @@ def _settle(
         applications.pause(
             workspace,
             verdict(found),
-            actor=ACTOR,
+            actor=drift.ACTOR,
             evidence={
                 "plan": watched.plan.id,
                 "first_arrival": first,
@@ -307,7 +309,7 @@ def _camera(workspace: Workspace, ids: np.ndarray) -> np.ndarray | None:
     if not np.isin(ids, measured).all():
         return None
     rows = np.searchsorted(measured, ids)
-    return np.stack([columns[name][rows] for name in CAMERA_MEASURES], axis=1)
+    return np.stack([columns[name][rows] for name in QUALITY_MEASURES], axis=1)
 
 
 def _novelty(workspace: Workspace, watched: Watched, features: np.ndarray) -> np.ndarray | None:

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -25,7 +26,7 @@ from core.jobs import queue
 from core.jobs.configs import CheckDrift, WatchFolder
 from core.jobs.context import JobContext
 from core.jobs.output_file import OutputFile
-from core.jobs.steps.inbox import Inbox
+from core.jobs.steps.inbox import Inbox, TakenIn
 from core.jobs.steps.look_through import check_within
 from core.jobs.steps.watch_drift import is_due
 from core.state import arrivals, job_rows
@@ -66,6 +67,7 @@ def _watch(context: JobContext, config: WatchFolder, root: Path) -> Mapping[str,
     context.report(0.0, "Getting ready")
     inbox = Inbox(context, source, device=config.device)
     inbox.responder.refresh()  # before the first file comes
+    counts: Counter[str] = Counter()  # by status
     with OutputFile.open(workspace, source, config.output) as output:
         output.write_new()
         beat_at, unreadable_since = 0.0, None
@@ -78,23 +80,26 @@ def _watch(context: JobContext, config: WatchFolder, root: Path) -> Mapping[str,
                 unreadable_since = unreadable_since or began
                 _refuse_if_gone(root, error, began - unreadable_since)
                 ready = []
-            for _ in _take(inbox, folder, ready):
+            for done in _take(inbox, folder, ready):
+                counts.update(each.arrival.status for each in done)
                 output.write_new()
                 _look_for_drift(workspace, actor=context.job.actor)
-                context.report(0.0, _told(inbox, source, first))
+                context.report(0.0, _told(inbox, counts))
             if config.once and not folder.n_waiting:
                 break
             if time.monotonic() - beat_at > _BEAT_EVERY_S:
                 inbox.responder.refresh()  # so that the next file does not wait for it
-                context.report(0.0, _told(inbox, source, first))
+                context.report(0.0, _told(inbox, counts))
                 beat_at = time.monotonic()
             # A look at a large folder takes its time: no more than half of all.
             time.sleep(max(LOOK_EVERY_S, time.monotonic() - began) if not ready else 0.02)
     return {"folder": source, **asdict(arrivals.summarise(workspace, after=first, source=source))}
 
 
-def _take(inbox: Inbox, folder: WatchedFolder, ready: Sequence[Arrival]) -> Iterator[None]:
-    """Take files in, a batch at a time."""
+def _take(
+    inbox: Inbox, folder: WatchedFolder, ready: Sequence[Arrival]
+) -> Iterator[Sequence[TakenIn]]:
+    """Take files in, a batch at a time; what became of each."""
     batches = [ready[start : start + _AT_ONCE] for start in range(0, len(ready), _AT_ONCE)]
     taken = inbox.take(batches, is_refused=lambda file: folder.is_hopeless(file, time.time()))
     for done in taken:
@@ -102,21 +107,20 @@ def _take(inbox: Inbox, folder: WatchedFolder, ready: Sequence[Arrival]) -> Iter
             folder.settle(each.arrival.path, each.arrival.fingerprint)
             if each.arrival.status == "refused":
                 log.warning("%s: %s", each.arrival.path, each.arrival.reason)
-        yield
+        yield done
 
 
 def _look_for_drift(workspace: Workspace, *, actor: str) -> None:
     """Have a full window looked at, unless that is under way."""
-    active = job_rows.list_jobs(workspace, statuses=job_rows.ACTIVE)
-    if all(job.kind != CheckDrift.kind for job in active) and is_due(workspace):
+    active = job_rows.list_jobs(workspace, statuses=job_rows.ACTIVE, kinds=(CheckDrift.kind,))
+    if not active and is_due(workspace):
         queue.submit(workspace, CheckDrift(), actor=actor)
 
 
-def _told(inbox: Inbox, source: str, first: int) -> str:
-    done = arrivals.summarise(inbox.workspace, after=first, source=source)
-    counts = f"{done.n_taken:,} taken, {done.n_known:,} known, {done.n_refused:,} refused"
+def _told(inbox: Inbox, counts: Counter[str]) -> str:
+    told = ", ".join(f"{counts[status]:,} {status}" for status in ("taken", "known", "refused"))
     why = inbox.responder.why_people
-    return f"{counts}; people get all: {why}" if why else counts
+    return f"{told}; people get all: {why}" if why else told
 
 
 def _refuse_if_gone(root: Path, error: OSError, seconds: float) -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from pathlib import Path
 
 import pytest
 
@@ -21,21 +20,8 @@ from core.state.workspace import Workspace
 from core.vocabulary import UNUSABLE
 from tests.factories import fill, new_image
 from tests.queued import enqueue
-from tests.samples import copy_template, do
-from tests.toy_shop import CLASSES, build_planned_shop, stand_in
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_planned_shop(tmp_path_factory.mktemp("template"))
-
-
-@pytest.fixture
-def shop(template: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """The toy shop with its model and one plan, nothing applied."""
-    workspace = copy_template(template, home / "shop")
-    stand_in(workspace, monkeypatch)
-    return workspace
+from tests.samples import do
+from tests.toy_shop import CLASSES
 
 
 def model_of(workspace: Workspace) -> Model:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from core.jobs.configs import FindCandidates, GroupStrange
+from core.jobs.steps.feature_chunks import Chunks
 from core.jobs.steps.find_types import suggest_new
 from core.state import catalog, labels, retyping, runs
 from core.state.workspace import Workspace, create_workspace
@@ -92,3 +93,16 @@ def test_a_type_that_a_model_does_not_know_is_suggested_from_three_images_on(sho
     assert set(suggest_new(workspace, KINDS, run, features)) == {None}
     retyping.retire(workspace, "scratch", actor="Ada")
     assert set(suggest_new(workspace, ("dirt", "drop"), run, features)) == {None}
+
+
+def test_a_type_is_suggested_by_what_came_in_since_the_embedding(shop):
+    workspace, embedding, ids = shop
+    run = runs.get_run(workspace, embedding)
+    features = runs.load_array(workspace, run, "vectors")
+    arrived = fill(workspace, *(new_image(900 + n) for n in range(3)))
+    Chunks(workspace, run.config).add(arrived, features[2 * N : 2 * N + 3])
+    assert suggest_new(workspace, ("dirt", "drop"), run, features) == [None] * len(ids)
+    labels.relabel(workspace, arrived, "scratch", actor="Ada")
+    found = suggest_new(workspace, ("dirt", "drop"), run, features)
+    assert found[: 2 * N] == [None] * 2 * N
+    assert found[2 * N :].count("scratch") >= N - 2

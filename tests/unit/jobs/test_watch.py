@@ -25,17 +25,27 @@ from core.jobs.context import JobContext
 from core.jobs.steps import watch_folder
 from core.jobs.steps.answering import features_of
 from core.settings import PROJECT_ROOT
-from core.state import applications, arrivals, catalog, job_rows, labels, models, uploads
+from core.state import (
+    applications,
+    arrivals,
+    catalog,
+    job_rows,
+    labels,
+    models,
+    triage_queue,
+    uploads,
+)
 from core.state.arrivals import AUTO
 from core.state.database import reading, writing
 from core.state.job_rows import Job
 from core.state.schema import jobs, promotions, queue
 from core.state.workspace import Workspace
 from tests.line_shop import BACKBONE, build_line_shop, shoot
-from tests.samples import copy_template, do
+from tests.samples import copy_template, do, save_image
 from tests.unit.jobs.conftest import wait_until
 
 N_FILES = int(os.environ.get("LACQUER_TEST_FILES", "36"))
+WATCHER_S = 300.0  # it loads a network first, and of 500 files each is read, copied and looked at
 Watch = Callable[..., subprocess.Popen]
 
 
@@ -132,7 +142,10 @@ def test_each_real_image_is_there_once_though_the_watcher_is_killed_twice(
     for number, half in enumerate(halves):
         (camera / f"half-{number}.png").write_bytes(half.read_bytes()[:40])
     for share in (0.0, 0.5):
-        wait_until(lambda share=share: len(arrivals.list_taken(shop)) > share * N_FILES)
+        wait_until(
+            lambda share=share: len(arrivals.list_taken(shop)) > share * N_FILES,
+            timeout_s=WATCHER_S,
+        )
         process.send_signal(signal.SIGKILL)
         process.wait()
         with output.open("ab") as file:
@@ -141,9 +154,9 @@ def test_each_real_image_is_there_once_though_the_watcher_is_killed_twice(
     for number, half in enumerate(halves):  # their last bytes come at last
         (camera / f"half-{number}.png").write_bytes(half.read_bytes())
     n_real = N_FILES + len(halves)
-    wait_until(lambda: len(arrivals.list_taken(shop)) == n_real)
+    wait_until(lambda: len(arrivals.list_taken(shop)) == n_real, timeout_s=WATCHER_S)
     n_refused = len(range(0, N_FILES, 9))
-    wait_until(lambda: arrivals.summarise(shop).n_refused >= n_refused)
+    wait_until(lambda: arrivals.summarise(shop).n_refused >= n_refused, timeout_s=WATCHER_S)
     process.send_signal(signal.SIGTERM)
     told, _ = process.communicate(timeout=60)
     assert process.returncode == 0, (tmp_path / "watch.log").read_text()
@@ -198,6 +211,33 @@ def test_the_features_of_what_came_in_are_those_that_embed_computes(
     assert found.shape == (3, 1280)
     assert np.array_equal(found[:1], alone)
     assert np.isfinite(found).all()
+
+
+def test_a_type_that_arrivals_show_is_suggested_to_the_next_of_it(
+    shop: Workspace, camera: Path
+) -> None:
+    applied = applications.list_applications(shop)[0]
+    applications.revert(shop, applied.id, actor="Ada")  # so that people get everything, and see it
+    for number in range(3):
+        save_image(camera / f"bloom-{number}.png", (250, 230, number))
+    succeeded(once(shop, camera))
+    labels.relabel(shop, [*arrived_images(shop).values()], "bloom", actor="Ada")
+    for number in (10, 11, 12):
+        save_image(camera / f"bloom-{number}.png", (250, 230, number))
+        shoot(camera, number)
+    succeeded(once(shop, camera))
+    waiting = triage_queue.lease(shop, actor="ann", n=99)
+    suggested = {item.image_id: item.suggested for item in waiting}
+    latest = list(arrived_images(shop).items())[3:]
+    told = {path for path, image_id in latest if suggested[image_id] == "bloom"}
+    assert len(latest) == 6
+    assert told == {f"bloom-{number}.png" for number in (10, 11, 12)}
+
+
+def arrived_images(workspace: Workspace) -> dict[str, int]:
+    """Images that came in, by their paths."""
+    taken = arrivals.list_taken(workspace)
+    return {each.path: each.image_id for each in taken if each.image_id is not None}
 
 
 def test_with_no_model_everything_is_queued(without_model: Workspace, camera: Path) -> None:

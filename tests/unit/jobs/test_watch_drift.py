@@ -9,29 +9,23 @@ import pytest
 from core.__main__ import main
 from core.analysis.drift import read_drift
 from core.errors import OperatorError
-from core.jobs.steps.watch_drift import ACTOR, check, compare_images
-from core.state import applications, drift
+from core.jobs.steps.watch_drift import check, compare_images, is_due
+from core.state import applications, catalog, drift, labels
+from core.state.catalog import ImageFilter
 from core.state.workspace import Workspace
+from core.triage.drift import MIN_REFERENCE
 from tests.line import STEP, WINDOW, arrive, promote, small_windows
 from tests.samples import copy_template
-from tests.toy_shop import build_planned_shop, stand_in
 
 LATER, MUCH_LATER = "2100-01-01T00:00:00.000Z", "2100-01-02T00:00:00.000Z"
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_planned_shop(tmp_path_factory.mktemp("template"))
-
-
 @pytest.fixture
-def shop(template: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def shop(shop: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """The toy shop with its model at work and one plan."""
-    workspace = copy_template(template, home / "shop")
-    stand_in(workspace, monkeypatch)
     small_windows(monkeypatch)
-    promote(workspace)
-    return workspace
+    promote(shop)
+    return shop
 
 
 def test_nothing_is_looked_at_until_a_window_is_full(shop: Workspace) -> None:
@@ -40,6 +34,16 @@ def test_nothing_is_looked_at_until_a_window_is_full(shop: Workspace) -> None:
     arrive(shop, 1, at=LATER)
     assert len(check(shop)) == 1
     assert check(shop) == []
+
+
+def test_a_look_is_due_once_a_window_is_full_that_can_be_compared(shop: Workspace) -> None:
+    arrive(shop, WINDOW - 1, at=LATER)
+    assert not is_due(shop)
+    arrive(shop, 1, at=LATER)
+    assert is_due(shop)
+    calibrating = catalog.image_ids(shop, ImageFilter(splits=("calibration",)))
+    labels.set_split(shop, calibrating[MIN_REFERENCE - 1 :].tolist(), "train", actor="Ada")
+    assert not is_due(shop)  # or each batch of arrivals would have a look that finds nothing
 
 
 def test_windows_overlap_and_each_is_looked_at_once(shop: Workspace) -> None:
@@ -64,7 +68,7 @@ def test_a_shift_lets_automatic_labelling_rest_once_and_says_why(shop: Workspace
     assert check(shop)[0].is_alarm
     pause = applications.current_pause(shop)
     assert pause is not None
-    assert (pause.paused, pause.actor) == (True, ACTOR)
+    assert (pause.paused, pause.actor) == (True, drift.ACTOR)
     assert pause.reason.startswith("40 images that came in differ")
     assert (pause.evidence["first_arrival"], pause.evidence["last_arrival"]) == (1, WINDOW)
     arrive(shop, WINDOW, moved=2.0, at=LATER)
@@ -88,9 +92,9 @@ def test_after_a_person_resumed_only_what_came_since_is_looked_at(
 
 
 def test_without_a_model_at_work_nothing_is_looked_at(
-    template: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+    planned_shop: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workspace = copy_template(template, home / "idle")
+    workspace = copy_template(planned_shop, home / "idle")
     small_windows(monkeypatch)
     arrive(workspace, WINDOW, at=LATER)
     assert check(workspace) == []

@@ -49,7 +49,7 @@ def add(workspace: Workspace, first: int, last: int, *, plan: str = "plan-1") ->
 def test_only_images_that_were_taken_count_in_the_order_in_which_they_came(
     workspace: Workspace, arrived: list[int]
 ) -> None:
-    assert [each.image_id for each in drift.list_taken(workspace)] == arrived
+    assert [each.image_id for each in drift.images_taken(workspace)] == arrived
     assert drift.count_taken(workspace) == 3
 
 
@@ -57,8 +57,8 @@ def test_what_came_at_a_time_or_before_is_left_out(
     workspace: Workspace, arrived: list[int]
 ) -> None:
     since = "2026-01-31T12:00:03.000Z"
-    assert [each.id for each in drift.list_taken(workspace, since=since)] == [5]
-    assert [each.id for each in drift.list_taken(workspace, first=3)] == [3, 5]
+    assert [each.id for each in drift.images_taken(workspace, since=since)] == [5]
+    assert [each.id for each in drift.images_taken(workspace, first=3)] == [3, 5]
     assert drift.count_taken(workspace, since=since) == 1
 
 

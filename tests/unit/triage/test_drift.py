@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from core.triage import drift
 from core.triage.drift import (
-    CAMERA_MEASURES,
     Comparison,
     Sample,
     compare_window,
@@ -18,6 +17,7 @@ from core.triage.drift import (
     read_comparison,
 )
 from core.triage.drift_wording import next_steps, verdict
+from core.vocabulary import QUALITY_MEASURES
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def draw(n: int, seed: int, *, first_id: int = 0) -> Sample:
     return Sample(
         np.arange(first_id, first_id + n),
         rng.normal(size=(n, 8)).astype(np.float32) + 2,
-        rng.uniform(0.3, 0.6, size=(n, len(CAMERA_MEASURES))),
+        rng.uniform(0.3, 0.6, size=(n, len(QUALITY_MEASURES))),
         rng.normal(size=n),
         tuple(rng.choice(["dirt", "drop"], n).tolist()),
     )
@@ -70,6 +70,15 @@ def test_a_brighter_lamp_is_named() -> None:
     assert found.camera[0].name == "brightness"
     assert "brighter by 2" in verdict(found) or "brighter by 3" in verdict(found)
     assert next_steps(found)[0].startswith("Check the lamps")
+
+
+def test_the_clearest_change_says_what_is_checked_first() -> None:
+    found = compare(dimmed(1.3))
+    brightness, sharpness = found.camera[0], replace(found.camera[0], name="sharpness")
+    both = replace(found, camera=(brightness, sharpness))
+    assert next_steps(both)[0].startswith("Check the lamps")
+    both = replace(found, camera=(sharpness, brightness))
+    assert next_steps(both)[0].startswith("Check the lens")
 
 
 def test_a_darker_lamp_is_called_darker() -> None:
@@ -170,7 +179,7 @@ def test_images_without_any_difference_are_never_an_alarm(value: float, seed: in
         return Sample(
             np.arange(first_id, first_id + n),
             np.full((n, 4), value),
-            np.full((n, len(CAMERA_MEASURES)), value),
+            np.full((n, len(QUALITY_MEASURES)), value),
             np.full(n, value),
             ("dirt",) * n,
         )
