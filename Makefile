@@ -19,7 +19,7 @@ SERVE = { \
 	exec $(BIN)/python -m streamlit run app.py --server.port $(PORT) --logger.hideWelcomeMessage true; }
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test browser lint format check soak bench clean
+.PHONY: help install demo run test browser lint format check soak bench backbone clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ bench: $(INSTALLED_DEV) browser ## the benchmarks: minutes on an idle machine
 	@failed=0; for file in tests/benchmarks/bench_*.py; do \
 		echo "$$file"; PYTHONPATH=. $(BIN)/python "$$file" || failed=1; \
 	done; exit $$failed
+
+# Pictures and checkpoints stay in workspaces/.pretraining: a run that was cut off goes on.
+backbone: $(INSTALLED) ## train the bundled backbone anew, from a seed: an hour or more; EPOCHS=12 for more
+	@$(BIN)/python -m core.learning.pretraining $(if $(EPOCHS),--epochs $(EPOCHS))
 
 clean: ## remove the environment and all caches; workspaces stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

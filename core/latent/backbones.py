@@ -28,7 +28,8 @@ class Backbone:
     Attributes:
         name: how it is called here, on the command line and in file names of weights.
         title: how a page calls it.
-        builder: torchvision's name of the model, and its function that builds it.
+        builder: torchvision's name of the model, and its function that builds it; of the one that
+            comes with the app, a name of ours.
         weights: member of torchvision's weights enumerations that it is published with; empty for
             the one that comes with the app.
         n_features: length of its penultimate feature vector.
@@ -91,7 +92,7 @@ class Preprocessing:
 
 
 # The one that comes with the app, in `assets/backbone`: what runs where no weights are found.
-BUNDLED = "lacquer_shufflenet"
+BUNDLED = "lacquer_resnet"
 
 # How people tell the networks apart when they choose; every one of the registry is in one group.
 FAMILIES = {
@@ -232,16 +233,17 @@ BACKBONES = {
         # Ours, trained by `core.learning.pretraining`; its weights lie in `assets/backbone`.
         Backbone(
             name=BUNDLED,
-            title="Bundled ShuffleNet-V2",
-            builder="shufflenet_v2_x1_0",
+            title="Bundled ResNet-10",
+            builder="lacquer_resnet",
             weights="",
-            n_features=1024,
+            n_features=480,
             input_size_px=224,
-            head="fc",
-            last_block=("stage4", "conv5"),
-            heat_map_layer="conv5",
+            head="head",
+            last_block=("layer4",),
+            heat_map_layer="levels",
             mean=(0.5, 0.5, 0.5),
             std=(0.25, 0.25, 0.25),
+            built_by="core.latent.levels_network:LevelsNetwork",
         ),
     )
 }

@@ -94,6 +94,7 @@ def write_bundled(
         if tensor.is_floating_point()
     }
     save_file(half, path, metadata={name: json.dumps(value) for name, value in described.items()})
+    path.chmod(0o644)  # safetensors writes for its owner alone
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     manifest = {"file": path.name, "sha256": sha256, "n_bytes": path.stat().st_size, **described}

@@ -116,8 +116,7 @@ def resolve_weights(
         raise OperatorError(
             f"There is no weights file {file}.", next_step="Check its name and where it lies."
         )
-    # A placed file is known by torchvision's name, which the bundled backbone shares.
-    own = file or (_find_placed(entry, weights_dirs) if entry.name != BUNDLED else None)
+    own = file or _find_placed(entry, weights_dirs)
     if own is not None:
         read_state_dict(own, entry)
         return _resolved(entry, "file", own)
@@ -381,7 +380,8 @@ def _find_placed(backbone: Backbone, folders: Sequence[Path]) -> Path | None:
     before the first hyphen decides where it is the name of a torchvision model, else the longest
     such name within the file's name.
     """
-    builders = sorted(import_torchvision().models.list_models(), key=len, reverse=True)
+    known = {*import_torchvision().models.list_models(), backbone.builder}
+    builders = sorted(known, key=lambda name: (-len(name), name))
     for folder in folders:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if path.suffix.lower() in _SUFFIXES and path.is_file():

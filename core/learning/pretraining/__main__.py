@@ -20,7 +20,7 @@ from pathlib import Path
 from core.images.procedural import make_pool
 from core.latent.backbones import BUNDLED, get_backbone
 from core.latent.bundled import BUNDLED_FOLDER, LOG_FILE, write_bundled
-from core.learning.pretraining.training import Epoch, PretrainingConfig, train_backbone
+from core.learning.pretraining.training import EPOCHS, Epoch, PretrainingConfig, train_backbone
 
 log = logging.getLogger("core.learning.pretraining")
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     import torch
 
     torch.set_num_threads(asked.threads)
-    config = PretrainingConfig(seed=asked.seed)
+    config = PretrainingConfig(seed=asked.seed, epochs=asked.epochs)
     pool = make_pool(
         asked.work / f"pool-{asked.seed}-{asked.pictures}-{PICTURE_PX}",
         n_pictures=asked.pictures,
@@ -79,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=0, help="of pictures and training (default: 0)")
     parser.add_argument("--pictures", type=int, default=24_000, help="to draw (default: 24000)")
+    parser.add_argument(
+        "--epochs", type=int, default=EPOCHS, help=f"over them (default: {EPOCHS}); more go on"
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: cpu)")
     parser.add_argument(
         "--threads", type=int, default=os.cpu_count() or 1, help="default: one a core"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-SIDES = (0.55, 1.0)  # of the part that is seen, as a share of the picture's edge
+SIDES = (0.4, 0.9)  # of the part that is seen, as a share of the picture's edge
 _BLURS_PX = (0.6, 1.0, 1.7)  # standard deviations, at a view of 96 px
 
 
