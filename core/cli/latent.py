@@ -14,7 +14,6 @@ from core.jobs.configs import EmbedImages, ProjectEmbedding
 from core.latent.backbones import BACKBONES, BUNDLED
 from core.latent.projection import METHODS as PROJECTIONS
 from core.learning.recipe import PAPER
-from core.queries import usual_backbone
 
 if TYPE_CHECKING:
     from core.state.runs import Run
@@ -74,6 +73,8 @@ def add_commands(commands: Commands) -> None:
 
 def embed_images(session: Session, asked: Namespace) -> Answer:
     """Embed every image that these weights have not seen."""
+    from core.queries import usual_backbone
+
     weights = str(asked.weights.expanduser().resolve()) if asked.weights else ""
     workspace = session.open()
     usual = PAPER.backbone if weights else usual_backbone(workspace, session.settings)
@@ -131,7 +132,7 @@ def list_runs(session: Session, asked: Namespace) -> Answer:
 def _described(run: Run) -> str:
     config = run.config
     if run.kind == "embedding":
-        by = run.result["weights"].get("model") or config["backbone"]
+        by = run.result["weights"].get("model") or run.result["weights"]["backbone"]
         return f"{by} ({run.result['weights']['source']} weights)"
     if run.kind == "projection":
         return f"{config['method']}, trustworthiness {shown(run.result['trustworthiness'])}"

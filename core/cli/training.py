@@ -21,7 +21,6 @@ from core.errors import OperatorError
 from core.jobs.configs import FineTune, ForecastTraining
 from core.latent.backbones import BACKBONES, BUNDLED
 from core.learning.recipe import AUGMENTATIONS, CLASS_WEIGHTS, MODES, PAPER, SCHEDULES, Recipe
-from core.queries import usual_backbone
 
 if TYPE_CHECKING:
     from core.state.models import Model
@@ -180,6 +179,7 @@ def names(text: str) -> tuple[str, ...]:
 
 def fine_tune(session: Session, asked: Namespace) -> Answer:
     """Train a classifier, or only forecast it."""
+    from core.queries import usual_backbone
     from core.state import models
 
     with wrong_usage():

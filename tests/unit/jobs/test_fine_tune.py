@@ -333,7 +333,7 @@ def test_a_network_without_weights_is_trained_as_the_bundled_one_and_says_so(
     model = models.get_model(shop, succeeded(do(shop, config)).result["model"])
     assert (model.backbone, model.id) == (BUNDLED, f"{BUNDLED}-1")
     used = model.result["weights"]
-    assert (used["asked_backbone"], used["backbone"]) == ("mobilenet_v2", BUNDLED)
+    assert (used["asked"], used["backbone"]) == ("mobilenet_v2", BUNDLED)
     assert used["notice"].startswith("No weights of MobileNet-V2 were found")
 
 
