@@ -1,9 +1,9 @@
 """What does the backbone that comes with the app see? A small ResNet, read at every depth.
 
 It is torchvision's ResNet of basic blocks, one a stage, at half width. What is told of a surface
-lies at all depths of a network: grain and contrast early, shapes late. The stages are therefore
-averaged over the image and joined, finest first, as `core.latent.feature_pyramid` does it with a
-pyramid's levels; reasons and figures are in docs/decisions/0019-a-bundled-backbone.md.
+lies at all depths of a network: grain and contrast early, shapes late. Features are therefore the
+averages of all stages over the image, which tell its texture, and their maxima, which tell a small
+flaw on it. Reasons and figures are in docs/decisions/0019-a-bundled-backbone.md.
 
 This module loads torch: import it where a network is built.
 """
@@ -17,7 +17,7 @@ from torch import nn
 from core.latent.torch_setup import import_torchvision
 
 _WIDTHS = (32, 64, 128, 256)  # channels of the stages: half of a ResNet's
-N_FEATURES = sum(_WIDTHS)
+N_FEATURES = 2 * sum(_WIDTHS)
 
 
 class LevelsNetwork(nn.Module):
@@ -26,8 +26,14 @@ class LevelsNetwork(nn.Module):
     Attributes:
         conv1, bn1, layer1, layer2, layer3, layer4: named as in torchvision's ResNet.
         levels: gives the stages' outputs on, by their names; a place to look at them.
+        centre: what is taken from each feature, the mean over generated pictures once trained.
+        spread: what each is divided by, their standard deviation. Without the two, features
+            differ little from image to image beside their mean, and a head learns slowly.
         head: what stands behind the features; an identity at first.
     """
+
+    centre: torch.Tensor
+    spread: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,6 +48,8 @@ class LevelsNetwork(nn.Module):
             for before, width in pairwise(_WIDTHS)
         )
         self.levels = Levels()
+        self.register_buffer("centre", torch.zeros(N_FEATURES))
+        self.register_buffer("spread", torch.ones(N_FEATURES))
         self.head = nn.Identity()
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -53,8 +61,10 @@ class LevelsNetwork(nn.Module):
         second = self.layer2(first)
         third = self.layer3(second)
         levels = self.levels(first, second, third, self.layer4(third))
-        pooled = [level.mean(dim=(2, 3)) for level in levels.values()]
-        return self.head(torch.cat(pooled, dim=1))
+        averages = [level.mean(dim=(2, 3)) for level in levels.values()]
+        maxima = [level.amax(dim=(2, 3)) for level in levels.values()]
+        features = torch.cat([*averages, *maxima], dim=1)
+        return self.head((features - self.centre) / self.spread)
 
 
 class Levels(nn.Module):

@@ -4,8 +4,8 @@ Algorithm: on the standardised features of a view, one linear layer tells its gr
 its flaw, a third estimates its texture statistics, and the three losses are added up. Steps take
 turns with views of several sizes. What comes out is the running mean of the weights, which makes up
 for a learning rate that never falls: a training can be as long as there is time for, and another
-epoch added. At last batch normalisation is measured anew, at the size at which the network will
-run.
+epoch added. At last batch normalisation is measured anew, and then mean and spread of the features,
+at the size at which the network will run.
 
 Each epoch draws its order and its views from a generator of its own, seeded by seed and epoch, and
 leaves a checkpoint: a training that was cut off goes on as if it had not been. On one kind of
@@ -45,6 +45,7 @@ EPOCHS = 6
 _WARM_UP_STEPS = 60
 _NORMALISATION_BATCHES, _NORMALISATION_BATCH = 16, 32
 _MEASURED_PICTURES = 1024
+_LEAST_SPREAD = 0.01  # of a feature that hardly differs: it must not be blown up
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ class _Trainer:
         }
 
     def finished_network(self) -> dict[str, torch.Tensor]:
-        """State of the mean network, its batch normalisation measured at the input size."""
+        """State of the mean network, its normalisations measured at the input size."""
         import torch
         from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -229,14 +230,23 @@ class _Trainer:
             if isinstance(layer, _BatchNorm):
                 layer.reset_running_stats()
                 layer.momentum = None  # the mean over all batches
+        with torch.no_grad():
+            for images in self._images_to_measure():
+                network(images)
+            network.eval()
+            features = torch.cat([network(images) for images in self._images_to_measure()])
+            network.centre.copy_(features.mean(dim=0))
+            network.spread.copy_(features.std(dim=0).clamp(min=_LEAST_SPREAD))
+        return {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+
+    def _images_to_measure(self) -> Iterator[torch.Tensor]:
+        """Batches at the input size, the same ones each time."""
         generator = self._generator(self.config.epochs)
         rng = np.random.default_rng(self.config.seed)
-        with torch.no_grad():
-            for _ in range(_NORMALISATION_BATCHES):
-                rows = np.sort(rng.integers(0, self.n_trained, _NORMALISATION_BATCH))
-                views, _, _ = self._batch(rows, self.backbone.input_size_px, generator)
-                network(self._normalised(views))
-        return {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+        for _ in range(_NORMALISATION_BATCHES):
+            rows = np.sort(rng.integers(0, self.n_trained, _NORMALISATION_BATCH))
+            views, _, _ = self._batch(rows, self.backbone.input_size_px, generator)
+            yield self._normalised(views)
 
     def _follow(self) -> None:
         """Move the mean of the weights a step on; at first it forgets faster where it began."""

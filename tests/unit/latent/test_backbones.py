@@ -167,7 +167,7 @@ def test_features_of_a_pyramid_are_the_averages_of_its_levels():
         torch.testing.assert_close(of_level, level.mean(dim=(2, 3)))
 
 
-def test_the_bundled_network_joins_the_averages_of_its_stages_and_is_published_nowhere():
+def test_the_bundled_network_joins_averages_and_maxima_of_its_stages_and_is_published_nowhere():
     import torch
 
     bundled = get_backbone(BUNDLED)
@@ -175,9 +175,14 @@ def test_the_bundled_network_joins_the_averages_of_its_stages_and_is_published_n
     seen = []
     for stage in (network.layer1, network.layer2, network.layer3, network.layer4):
         stage.register_forward_hook(lambda *passed: seen.append(passed[-1]))
-    features = network(torch.rand(2, 3, 64, 64))
+    images = torch.rand(2, 3, 64, 64)
+    features = network(images)
     assert [stage.shape[-1] for stage in seen] == [16, 8, 4, 2]
-    torch.testing.assert_close(features, torch.cat([s.mean(dim=(2, 3)) for s in seen], dim=1))
+    pooled = [s.mean(dim=(2, 3)) for s in seen] + [s.amax(dim=(2, 3)) for s in seen]
+    torch.testing.assert_close(features, torch.cat(pooled, dim=1))
+    network.centre.fill_(1.0)
+    network.spread.fill_(2.0)
+    torch.testing.assert_close(network(images), (features - 1) / 2)
     with pytest.raises(ValueError, match="are bundled"):
         published_url(bundled)
 

@@ -43,6 +43,7 @@ def test_one_seed_ends_with_the_same_weights_whether_or_not_it_was_cut_off(
             SMALL, pool, replace(CONFIG, epochs=epochs), checkpoint=tmp_path / "cut.pt"
         )
     assert same(whole, resumed)
+    assert (whole["spread"] >= 0.01).all()
     other = replace(CONFIG, seed=1)
     assert not same(whole, train_backbone(SMALL, pool, other, checkpoint=tmp_path / "other.pt"))
     with pytest.raises(ValueError, match="belongs to another training"):
