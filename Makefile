@@ -69,7 +69,7 @@ bench: $(INSTALLED_DEV) browser ## the benchmarks: minutes on an idle machine
 	done; exit $$failed
 
 # Pictures and checkpoints stay in workspaces/.pretraining: a run that was cut off goes on.
-backbone: $(INSTALLED) ## train the bundled backbone anew, from a seed: an hour or more; EPOCHS=12 for more
+backbone: $(INSTALLED) ## train the bundled backbone anew, from a seed: half an hour; EPOCHS=12 for longer
 	@$(BIN)/python -m core.learning.pretraining $(if $(EPOCHS),--epochs $(EPOCHS))
 
 clean: ## remove the environment and all caches; workspaces stay

@@ -17,7 +17,8 @@ from torch import nn
 from core.latent.torch_setup import import_torchvision
 
 _WIDTHS = (32, 64, 128, 256)  # channels of the stages: half of a ResNet's
-N_FEATURES = 2 * sum(_WIDTHS)
+N_AVERAGES = sum(_WIDTHS)
+N_FEATURES = 2 * N_AVERAGES  # the averages first, then the maxima
 
 
 class LevelsNetwork(nn.Module):

@@ -156,8 +156,8 @@ def bundled_weights(*, instead_of: Backbone | None = None, reason: str = "") -> 
     asked = BUNDLED
     notice = (
         f"{title} ran, the small network that comes with the app. It was trained on generated "
-        "textures and shapes alone, and tells real images apart less well than a network that "
-        "was trained on photographs."
+        "pictures alone: it tells textures and flaws on surfaces apart, and objects less well than "
+        "a network that was trained on photographs."
     )
     if instead_of is not None:
         asked = instead_of.name

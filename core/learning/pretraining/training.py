@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EPOCHS = 6
+EPOCHS = 4
 
 _WARM_UP_STEPS = 60
 _NORMALISATION_BATCHES, _NORMALISATION_BATCH = 16, 32
