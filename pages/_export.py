@@ -5,12 +5,11 @@ from pathlib import Path
 import streamlit as st
 
 from core.jobs.configs import ExportImages
-from core.routes import PREFIX
 from core.state import catalog, job_rows
 from core.state.job_rows import Job
 from core.state.workspace import Workspace
 from pages._import_formats import title
-from pages._shared import acting, as_size, counted, submit
+from pages._shared import acting, as_size, counted, routes_of, submit
 
 _FORMATS = {
     "folder": (":material/folder:", "A folder a class below a folder a split: any tool reads it."),
@@ -70,7 +69,7 @@ def _show_archives(workspace: Workspace) -> None:
             )
             st.link_button(
                 "Download",
-                f"{PREFIX}/{workspace.uid}/export/{archive.name}",
+                f"{routes_of(workspace)}/export/{archive.name}",
                 icon=":material/download:",
             )
             if st.button("Remove", icon=":material/delete:", key=f"dataset.remove.{job.id}"):

@@ -11,7 +11,6 @@ from core.analysis.inbox import Flow, as_rows, output_of, read_flow, watchers
 from core.errors import OperatorError
 from core.jobs import queue
 from core.jobs.configs import WatchFolder
-from core.routes import PREFIX
 from core.settings import load_settings
 from core.state import arrivals, catalog
 from core.state.catalog import ImageFilter
@@ -26,6 +25,7 @@ from pages._shared import (
     counted,
     noted_metric,
     plain,
+    routes_of,
     show_job_result,
     submit,
 )
@@ -90,7 +90,7 @@ def _show_output(workspace: Workspace, folder: str) -> None:
     if file.is_file():
         st.link_button(
             f"Output, {as_size(file.stat().st_size)}",
-            f"{PREFIX}/{workspace.uid}/export/{file.name}",
+            f"{routes_of(workspace)}/export/{file.name}",
             icon=":material/download:",
         )
 

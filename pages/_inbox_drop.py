@@ -13,13 +13,21 @@ import streamlit as st
 from core import figures
 from core.analysis.inbox import newest_dropped
 from core.jobs.configs import AnswerDropped
-from core.routes import PREFIX
 from core.state import catalog, models, uploads
 from core.state.arrivals import AUTO
 from core.state.workspace import Workspace
 from pages._images import show_gallery
 from pages._inbox_picture import picture_html
-from pages._shared import acting, counted, next_step, plain, show_job_result, show_jobs, submit
+from pages._shared import (
+    acting,
+    counted,
+    next_step,
+    plain,
+    routes_of,
+    show_job_result,
+    show_jobs,
+    submit,
+)
 
 _KEY = "inbox"
 _TYPES = ["jpg", "jpeg", "png", "bmp", "tif", "tiff", "webp", "gif"]
@@ -122,7 +130,7 @@ def _show_picture(
     workspace: Workspace, model_id: str | None, told: Mapping[str, Any], *, key: str
 ) -> None:
     """The image, and over it where the model looked."""
-    base = f"{PREFIX}/{workspace.uid}"
+    base = routes_of(workspace)
     heat = f"{base}/heat/{model_id}/{told['image']}" if told.get("has_heat_map") else ""
     is_shown = bool(heat) and st.toggle("Heat map", value=True, key=f"{key}.heat")
     st.html(picture_html(f"{base}/image/{told['image']}", heat if is_shown else ""))

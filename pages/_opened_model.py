@@ -18,12 +18,11 @@ from core.analysis.models import (
 from core.errors import OperatorError
 from core.jobs import promotion
 from core.jobs.configs import ExportModel
-from core.routes import PREFIX
 from core.state import job_rows, models
 from core.state.models import MAX_NOTES, Model
 from core.state.workspace import Workspace
 from pages._promotion import ask_reason, offer_promotion
-from pages._shared import acting, as_size, go_to, plain, show_error, submit
+from pages._shared import acting, as_size, go_to, plain, routes_of, show_error, submit
 from pages._training_run import show_curves
 
 _KEY = "fine_tuning"
@@ -130,7 +129,7 @@ def _show_exports(workspace: Workspace, model: Model) -> None:
             if file.is_file():
                 st.link_button(
                     f"Download {file.name}, {as_size(file.stat().st_size)}",
-                    f"{PREFIX}/{workspace.uid}/export/{file.name}",
+                    f"{routes_of(workspace)}/export/{file.name}",
                     icon=":material/download:",
                 )
                 return

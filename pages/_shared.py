@@ -188,9 +188,17 @@ class ImageUrls(TypedDict):
     card_url: str
 
 
+def routes_of(workspace: Workspace) -> str:
+    """What the app's routes of a workspace begin with, seen from any page.
+
+    Relative, so that a path that the app is served below stays in front.
+    """
+    return f"{PREFIX.lstrip('/')}/{workspace.uid}"
+
+
 def image_urls(workspace: Workspace, **card: str) -> ImageUrls:
     """Addresses of thumbnails, previews and cards; `card` is what a card is asked besides."""
-    base = f"{PREFIX.lstrip('/')}/{workspace.uid}"
+    base = routes_of(workspace)
     query = urlencode(card)
     return {
         "thumbnail_url": f"{base}/thumbnail/{{id}}",

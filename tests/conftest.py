@@ -23,6 +23,11 @@ def pytest_xdist_auto_num_workers() -> int:
     return available_cores() + 1
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with a browser come last: see its fixture."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder that holds this test's workspaces; its workers have ended when the test has."""
@@ -93,7 +98,7 @@ def end_workers(home: Path) -> None:
             continue
 
 
-def _wait_until_ended(process: psutil.Process, *, timeout_s: float = 10) -> None:
+def _wait_until_ended(process: psutil.Process, *, timeout_s: float = 60) -> None:
     """Not by `Process.wait`: a server that still runs leaves the worker it started a zombie."""
     end = time.monotonic() + timeout_s
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:

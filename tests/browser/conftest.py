@@ -37,7 +37,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-START_TIMEOUT_S = 60.0
+PATIENCE_S = 120.0  # with a page or a server, where other tests have the cores
 
 Serve = Callable[..., str]
 
@@ -51,7 +51,7 @@ def running_app(app_path: Path, log_path: Path, env: Mapping[str, str] | None = 
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(timeout=20)
+        server.wait(timeout=PATIENCE_S)
 
 
 def start_server(
@@ -119,12 +119,12 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         yield start
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
-    """One Chromium for the module.
+    """One Chromium for all tests.
 
-    Playwright keeps an event loop running in this thread, which must have ended before a page is
-    opened in this very process, or anything else there starts a loop.
+    Playwright keeps an event loop running in this thread, which no page that is opened in this very
+    process survives: tests with a browser come last.
     """
     with ExitStack() as running:
         try:
@@ -145,7 +145,7 @@ def browser_context(browser):
 def browser_page(browser_context):
     """A fresh page of 1280x900; an uncaught script error fails the test."""
     page = browser_context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(1000 * PATIENCE_S)
     script_errors: list[str] = []
     page.on("pageerror", lambda error: script_errors.append(str(error)))
     yield page
@@ -168,7 +168,7 @@ def harness_data() -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def app_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of workspaces that the served app knows."""
     home = tmp_path_factory.mktemp("app") / "home"
@@ -177,26 +177,43 @@ def app_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     end_workers(home)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return samples.build_template(tmp_path_factory.mktemp("template"), n_per_class=20)
 
 
-@pytest.fixture(scope="module")
-def serve_app(serve, app_home: Path) -> Callable[..., str]:
-    """`serve_app()` starts the app in a process of its own and gives its address."""
-    environment = {
+@pytest.fixture(scope="session")
+def app_environment(app_home: Path) -> dict[str, str]:
+    return {
         "LACQUER_HOME": str(app_home),
         "LACQUER_OFFLINE": "1",
         "LACQUER_DATABASE_URL": "",
         "LACQUER_WORKER_IDLE_S": "5",
     }
-    return lambda **more: serve(PROJECT_ROOT / "app.py", environment | more)
 
 
 @pytest.fixture(scope="module")
-def app_url(serve_app: Callable[..., str]) -> str:
-    return serve_app()
+def serve_app(serve: Serve, app_environment: dict[str, str]) -> Callable[..., str]:
+    """`serve_app()` starts another app in a process of its own and gives its address."""
+    return lambda **more: serve(PROJECT_ROOT / "app.py", app_environment | more)
+
+
+@pytest.fixture(scope="session")
+def app_url(
+    app_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The app, which all tests share: each has a workspace of its own."""
+    log_path = tmp_path_factory.mktemp("server") / "log.txt"
+    with running_app(PROJECT_ROOT / "app.py", log_path, app_environment) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def app_context(browser):
+    """The first browser of each test: a new one would load and compile the app's files again."""
+    context = browser.new_context()
+    yield context
+    context.close()
 
 
 @pytest.fixture
@@ -207,7 +224,7 @@ def small(template: Path, app_home: Path, request: pytest.FixtureRequest) -> Wor
 
 
 @pytest.fixture
-def open_app(browser, app_url: str, small: Workspace) -> Iterator[OpenApp]:
+def open_app(browser, app_context, app_url: str, small: Workspace) -> Iterator[OpenApp]:
     """`open_app("dataset")` gives a page in a browser that has never been here.
 
     The test fails where a page asked any other host for anything, or the console told of an error.
@@ -217,10 +234,12 @@ def open_app(browser, app_url: str, small: Workspace) -> Iterator[OpenApp]:
     told: list[str] = []
 
     def open_(path: str = "", *, url: str = app_url, scheme: str = "light", **query: str):
-        context = browser.new_context(viewport={"width": 1280, "height": 1000}, color_scheme=scheme)
+        context = browser.new_context() if contexts else app_context
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(1000 * PATIENCE_S)
+        page.set_viewport_size({"width": 1280, "height": 1000})
+        page.emulate_media(color_scheme=scheme)
         page.on("request", lambda request: asked.add(request.url))
         page.on("websocket", lambda socket: asked.add(socket.url))
         page.on("response", lambda answer: told.append(answer.url) if failed(answer) else None)
@@ -230,11 +249,22 @@ def open_app(browser, app_url: str, small: Workspace) -> Iterator[OpenApp]:
         return page
 
     yield open_
-    for context in contexts:
+    for context in contexts[1:]:
         context.close()
+    forget(app_context, app_url)
     hosts = {urlsplit(url).hostname for url in asked if not url.startswith(("data:", "blob:"))}
     assert hosts <= {"127.0.0.1"}
     assert told == []
+
+
+def forget(context, url: str) -> None:
+    """Close the pages and forget all that they kept, but not the files of the app."""
+    for page in context.pages:
+        page.close()
+    context.clear_cookies()
+    with closing(context.new_page()) as blank:
+        blank.goto(f"{url}/_stcore/health")
+        blank.evaluate("localStorage.clear()")
 
 
 def failed(answer) -> bool:
@@ -255,7 +285,7 @@ def free_port() -> int:
 
 
 def _wait_until_healthy(server: subprocess.Popen[bytes], url: str, log_path: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if server.poll() is not None:
             break

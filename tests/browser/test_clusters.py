@@ -47,7 +47,7 @@ def test_a_clustering_is_made_looked_into_labelled_and_taken_back(
     give_name(page, "Ada")
     click(page, "Cluster")
     n_clusters = page.get_by_test_id("stMetric").filter(has_text=re.compile(r"Clusters\s*4"))
-    n_clusters.wait_for(timeout=90_000)
+    n_clusters.wait_for()
     settle(page)
     made = runs.list_runs(small, "clustering")[0]
     assert made.config["n_clusters"] == 4  # a cluster more than there are classes

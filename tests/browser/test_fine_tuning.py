@@ -46,12 +46,12 @@ def test_a_training_is_launched_watched_stopped_and_opened(
     click(page, "Start training")
 
     epochs = page.get_by_test_id("stMetric").filter(has_text=re.compile(r"Epoch\s*\d+ of 100"))
-    epochs.wait_for(timeout=120_000)
+    epochs.wait_for()
     curves = page.locator(f"[class*='st-key-{PAGE}-live-'] .scatterlayer .trace")
     curves.first.wait_for()
     page.get_by_text(re.compile(r"9 images to train on, 3 to validate on;")).wait_for()
     click(page, "Stop")
-    page.get_by_text(re.compile("is cancelled. The best so far")).wait_for(timeout=60_000)
+    page.get_by_text(re.compile("is cancelled. The best so far")).wait_for()
 
     (model,) = models.list_models(small)
     (job,) = [job for job in job_rows.list_jobs(small) if job.kind == "fine_tune"]

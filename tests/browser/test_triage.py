@@ -11,7 +11,7 @@ import pytest
 from core.state import catalog, decisions
 from core.state.decisions import Entry
 from core.state.workspace import Workspace
-from tests.browser.conftest import is_error
+from tests.browser.conftest import PATIENCE_S, is_error
 from tests.queued import enqueue
 
 pytestmark = pytest.mark.browser
@@ -42,7 +42,7 @@ def work_as(browser, app_url: str, small: Workspace) -> Iterator[Any]:
         contexts.append(context)
         context.add_cookies([{"name": "lacquer_name", "value": name, "url": app_url}])
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(1000 * PATIENCE_S)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda line: problems.append(line.text) if is_error(line) else None)
         page.add_init_script(WATCH)
@@ -97,7 +97,7 @@ def test_at_speed_every_decision_is_for_the_image_seen_and_the_batch_does_not_ru
 ) -> None:
     enqueue(small)
     page = work_as("Ada")
-    for place in range(60):
+    for place in range(300):
         page.keyboard.press("a12"[place % 3])
         page.wait_for_timeout(1000 / TYPED_AT_ONCE)
         if page.evaluate("window.seen.length") >= 30:

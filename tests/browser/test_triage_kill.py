@@ -7,7 +7,7 @@ import pytest
 
 from core.state import decisions
 from core.state.workspace import Workspace
-from tests.browser.conftest import PROJECT_ROOT, free_port, start_server
+from tests.browser.conftest import PATIENCE_S, PROJECT_ROOT, free_port, start_server
 from tests.queued import enqueue
 
 pytestmark = pytest.mark.browser
@@ -30,7 +30,7 @@ def test_decisions_survive_a_killed_server_and_a_page_that_goes_on_without_it(
         url = f"http://127.0.0.1:{port}"
         context.add_cookies([{"name": "lacquer_name", "value": "Ada", "url": url}])
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(1000 * PATIENCE_S)
         page.goto(f"{url}/triage?ws={small.uid}")
         for _ in range(6):
             decide(page)

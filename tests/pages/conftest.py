@@ -1,11 +1,13 @@
 """Pages opened as a person opens them, through the main script, in this process."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
@@ -17,7 +19,16 @@ from tests import samples
 from tests.slips import Slips, add_slips
 
 OpenPage = Callable[..., AppTest]
-TIMEOUT_S = 60
+TIMEOUT_S = 180
+
+
+@pytest.fixture(scope="session", autouse=True)
+def installed_components() -> Iterator[None]:
+    """Streamlit asks every installed package for components, whenever a page is opened: once."""
+    scan = cache(manifest_scanner.scan_component_manifests)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", scan)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -352,7 +352,7 @@ def test_an_export_is_offered_for_download_when_it_is_made(
     )
     at = open_models(open_page, model)
     (link,) = at.get("link_button")
-    assert link.proto.url == f"/lacquer/{split.uid}/export/{model.id}.onnx"
+    assert link.proto.url == f"lacquer/{split.uid}/export/{model.id}.onnx"
 
 
 def test_a_classifier_of_elsewhere_waits_among_the_uploads_for_its_import(

@@ -414,7 +414,7 @@ def test_an_export_is_offered_once_it_is_made_until_it_is_removed(
     click(at, "dataset.export.csv")
     job = do_waiting(small)
     at = open_page("dataset", dataset__view="Export")
-    address = f"/lacquer/{small.uid}/export/{job.result['archive']}"
+    address = f"lacquer/{small.uid}/export/{job.result['archive']}"
     assert [link.url for link in at.link_button] == [address]
     click(at, f"dataset.remove.{job.id}")
     assert not at.link_button

@@ -15,7 +15,7 @@ from core.state.queue_rows import NewItem
 from core.state.workspace import Workspace
 from tests.factories import new_image
 from tests.login import OPERATOR, configured
-from tests.pages.conftest import OpenPage, checked, click, shown_ids, texts
+from tests.pages.conftest import TIMEOUT_S, OpenPage, checked, click, shown_ids, texts
 
 PAGE = "inbox"
 
@@ -112,7 +112,7 @@ def test_an_operator_watches_no_folder(
 ) -> None:
     monkeypatch.setenv("LACQUER_IMPORT_ROOTS", str(tmp_path))
     with configured(tmp_path):
-        at = AppTest.from_file(PROJECT_ROOT / "pages" / "_main.py", default_timeout=60)
+        at = AppTest.from_file(PROJECT_ROOT / "pages" / "_main.py", default_timeout=TIMEOUT_S)
         at.user = {"is_logged_in": True, "email": OPERATOR, "name": "anyone"}
         at.switch_page(f"{PAGE}.py")
         checked(at.run())

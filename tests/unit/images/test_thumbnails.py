@@ -164,7 +164,7 @@ os.waitpid(child, 0)
 print(len(store))
 """
     process = in_other_process(code, tmp_path / "thumbnails.db")
-    assert process.communicate(timeout=60)[0].strip() == "2"
+    assert process.communicate(timeout=120)[0].strip() == "2"
 
 
 @pytest.mark.parametrize("damage", ["no database", "cut short", "another version"])
@@ -197,7 +197,7 @@ def test_a_second_writer_waits_for_the_first(tmp_path: Path) -> None:
         time.sleep(0.05)
         assert not waiting.done()
         other.execute("COMMIT")
-        waiting.result(timeout=30)
+        waiting.result(timeout=120)
     other.close()
     assert store.get(sha(1)) == b"one"
 

@@ -41,7 +41,7 @@ def wait_for(workspace: Workspace, job: Job, *statuses: str, look_after: bool = 
 
 
 def wait_until(
-    holds: Callable[[], bool], told: Callable[[], str] = lambda: "", timeout_s: float = 60
+    holds: Callable[[], bool], told: Callable[[], str] = lambda: "", timeout_s: float = 120
 ) -> None:
     """Return when it holds; a test that waits a minute has failed."""
     end = time.monotonic() + timeout_s

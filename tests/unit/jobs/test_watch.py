@@ -159,7 +159,7 @@ def test_each_real_image_is_there_once_though_the_watcher_is_killed_twice(
     n_refused = len(range(0, N_FILES, 9))
     wait_until(lambda: arrivals.summarise(shop).n_refused >= n_refused, timeout_s=WATCHER_S)
     process.send_signal(signal.SIGTERM)
-    told, _ = process.communicate(timeout=60)
+    told, _ = process.communicate(timeout=WATCHER_S)
     assert process.returncode == 0, (tmp_path / "watch.log").read_text()
     assert json.loads(told)["folder"] == str(camera)
 

@@ -174,7 +174,7 @@ def test_a_killed_training_ends_with_the_very_weights_of_one_that_was_not(tmp_pa
 
     def start(folder: Path, last: int | None) -> int:
         command = [sys.executable, "-m", toy_training.__name__, str(folder), str(last or 0)]
-        return subprocess.run(command, cwd=PROJECT_ROOT, check=False, timeout=120).returncode
+        return subprocess.run(command, cwd=PROJECT_ROOT, check=False, timeout=300).returncode
 
     assert start(tmp_path / "whole", None) == 0
     for last in (1, 3):
