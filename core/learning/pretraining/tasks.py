@@ -3,14 +3,14 @@
 This module loads torch: import it where a network is trained.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import nn
 
 from core.images.procedural import FLAW_CLASSES, GROUND_CLASSES
 from core.latent.backbones import Backbone, build_network
-from core.latent.levels_network import N_AVERAGES
+from core.latent.levels_network import N_AVERAGES, LevelsNetwork
 from core.learning.pretraining.statistics import N_STATISTICS
 
 
@@ -32,7 +32,7 @@ class Tasks(nn.Module):
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
-        self.network = build_network(backbone)
+        self.network = cast(LevelsNetwork, build_network(backbone))
         self.standardise = nn.BatchNorm1d(N_AVERAGES, affine=False)
         self.grounds = nn.Linear(N_AVERAGES, len(GROUND_CLASSES))
         self.flaws = nn.Linear(N_AVERAGES, len(FLAW_CLASSES))
