@@ -20,7 +20,7 @@ SERVE = { \
 	exec $(BIN)/python -m streamlit run app.py --server.port $(PORT) --logger.hideWelcomeMessage true; }
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test browser lint format check soak bench screenshots clean
+.PHONY: help install demo run test browser lint format check soak bench backbone screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ bench: $(INSTALLED_DEV) browser ## the benchmarks: minutes on an idle machine
 
 screenshots: $(INSTALLED_DEV) browser ## pictures of every page, light and dark; ASK="--width 820" asks for more
 	@PYTHONPATH=. $(BIN)/python tests/screenshots/take.py $(ASK)
+
+# Pictures and checkpoints stay in workspaces/.pretraining: a run that was cut off goes on.
+backbone: $(INSTALLED) ## train the bundled backbone anew, from a seed: half an hour; EPOCHS=12 for longer
+	@$(BIN)/python -m core.learning.pretraining $(if $(EPOCHS),--epochs $(EPOCHS))
 
 clean: ## remove the environment and all caches; workspaces stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

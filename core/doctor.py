@@ -23,7 +23,7 @@ from core.images.reading import ImageRejected, load_for_import
 from core.images.thumbnails import ThumbnailStore, make_thumbnail
 from core.jobs.processes import is_gone
 from core.latent.anomalies import METHODS as ANOMALY_METHODS
-from core.latent.backbones import BACKBONES
+from core.latent.backbones import BACKBONES, BUNDLED
 from core.settings import Settings
 from core.state import catalog, job_rows, models, runs
 from core.state.catalog import Image, ImageFilter
@@ -124,14 +124,15 @@ def describe_environment(
         for backbone in BACKBONES:
             try:
                 source = find_weights(workspace, settings, backbone)
-                described[f"weights of {backbone}"] = "none" if source == "random" else source
+                is_own = backbone == BUNDLED or source != "bundled"
+                described[f"weights of {backbone}"] = source if is_own else "none"
             except OperatorError as error:
                 findings.append(Finding("weights", error.title, False, error.next_step))
     return described, findings
 
 
 def find_weights(workspace: Workspace, settings: Settings, backbone: str) -> str:
-    """Where a backbone's weights are on this machine: `file`, `cache`, or `random` for nowhere.
+    """Where a backbone's weights are on this machine: `file`, `cache`, or nowhere: `bundled`.
 
     Raises:
         OperatorError: a file that was placed for it does not fit.

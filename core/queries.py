@@ -3,19 +3,23 @@
 None of them loads torch, umap or pacmap.
 """
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core.errors import OperatorError
-from core.latent.backbones import BACKBONES, FAMILIES
+from core.latent.backbones import BACKBONES, BUNDLED, FAMILIES
 from core.latent.clustering_methods import METHODS as CLUSTERINGS
 from core.latent.methods import Parameter
 from core.latent.neighbors import nearest
+from core.learning.recipe import PAPER
 from core.report.facts import Facts
 from core.selection import MapSelection, Points, resolve_selection
-from core.state import catalog, colourings, job_rows, runs, selections
+from core.settings import Settings
+from core.state import catalog, colourings, job_rows, own_weights, runs, selections
 from core.state.image_table import load_image_table, source_labels
 from core.state.runs import Run
 from core.state.workspace import Workspace
@@ -56,6 +60,29 @@ def backbone_titles_by_family() -> Mapping[str, str]:
     }
 
 
+def usual_backbone(workspace: Workspace, settings: Settings) -> str:
+    """The network to begin with where nobody has chosen one.
+
+    The paper's; offline the first whose weights lie on this machine, by their file's name, or else
+    the one that comes with the app.
+    """
+    if not settings.offline:
+        return PAPER.backbone
+    folders = [own_weights.folder(workspace), *filter(None, [settings.weights_dir])]
+    cached = _torch_cache()
+    for name, backbone in BACKBONES.items():
+        placed = any(own_weights.list_weights_in(folder, name) for folder in folders)
+        if name != BUNDLED and (placed or any(cached.glob(f"{backbone.builder}*-*.pth"))):
+            return name
+    return BUNDLED
+
+
+def _torch_cache() -> Path:
+    """Where torch keeps what it downloads; torch itself is not loaded to say so."""
+    cache = Path(os.getenv("XDG_CACHE_HOME", "~/.cache")) / "torch"
+    return Path(os.getenv("TORCH_HOME", str(cache))).expanduser() / "hub" / "checkpoints"
+
+
 def projection_methods() -> Mapping[str, tuple[str, str, tuple[Parameter, ...]]]:
     """(title, what it shows, parameters) by name of every way to lay an embedding out."""
     from core.latent.projection import METHODS
@@ -68,6 +95,7 @@ def describe_run(run: Run) -> str:
     if run.kind == "embedding":
         weights = run.result["weights"]
         placed = f", {weights['file']}" if weights["source"] == "file" else ""
+        # Of runs from before the app brought a network of its own.
         random = ", random weights" if weights["source"] == "random" else ""
         title = weights.get("model") or BACKBONES[weights["backbone"]].title
         at = run.created_at[:16].replace("T", " ")

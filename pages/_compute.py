@@ -68,8 +68,13 @@ def _show_sweep(clustering: Run) -> None:
 def _embed(workspace: Workspace, embedding: Run | None) -> None:
     st.markdown("##### 1 · Features")
     titles = queries.backbone_titles()
+    usual = queries.usual_backbone(workspace, load_settings())
     backbone = st.selectbox(
-        "Network", list(titles), format_func=titles.__getitem__, key="latent_space.backbone"
+        "Network",
+        list(titles),
+        index=list(titles).index(usual),
+        format_func=titles.__getitem__,
+        key="latent_space.backbone",
     )
     st.caption("Its penultimate layer; images that it has seen already cost nothing.")
     weights = _weights(workspace, backbone)

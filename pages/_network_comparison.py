@@ -58,7 +58,7 @@ def _choose(done: list[Job]) -> Job:
 
 def _show_comparison(job: Job) -> None:
     for notice in notices(job):
-        st.warning(plain(notice), icon=":material/casino:")
+        st.warning(plain(notice), icon=":material/info:")
     st.plotly_chart(
         figures.backbone_comparison(compared_networks(job)),
         key=f"{_KEY}.networks.chart",

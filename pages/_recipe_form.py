@@ -9,18 +9,20 @@ import streamlit as st
 from core import queries
 from core.analysis.models import augmentation_title, departures, mode_title
 from core.learning.recipe import AUGMENTATIONS, CLASS_WEIGHTS, MODES, PAPER, SCHEDULES, Recipe
+from core.settings import load_settings
+from core.state.workspace import Workspace
 from pages._shared import capital, plain
 
 _KEY = "fine_tuning"
 
 
-def choose_network() -> tuple[str, str]:
+def choose_network(workspace: Workspace) -> tuple[str, str]:
     """The backbone, and which of its layers are trained."""
     titles = queries.backbone_titles_by_family()
     backbone = st.selectbox(
         "Network",
         list(titles),
-        index=list(titles).index(PAPER.backbone),
+        index=list(titles).index(queries.usual_backbone(workspace, load_settings())),
         format_func=titles.__getitem__,
         key=f"{_KEY}.backbone",
     )

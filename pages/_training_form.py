@@ -38,7 +38,7 @@ def show_training_form(workspace: Workspace) -> None:
     network, images = st.columns([2, 3], gap="large")
     with network:
         st.markdown("##### 1 · Network")
-        backbone, mode = choose_network()
+        backbone, mode = choose_network(workspace)
         start = _choose_start(workspace, backbone)
     with images:
         st.markdown("##### 2 · Images")

@@ -133,5 +133,5 @@ with st.container():  # a place of its own, so that nothing below moves when a j
         show_job_result(workspace, job.kind)
 notice = embedding.result["weights"]["notice"]
 if notice:
-    st.warning(plain(notice), icon=":material/casino:")
+    st.warning(plain(notice), icon=":material/info:")
 VIEWS[view](workspace, embedding)

@@ -110,7 +110,7 @@ with st.container():  # a place of its own, so that nothing below moves when a j
         show_job_result(workspace, job.kind)
 notice = (model.result.get("weights") or {}).get("notice")
 if notice:
-    st.warning(plain(notice), icon=":material/casino:")
+    st.warning(plain(notice), icon=":material/info:")
 if found is None:
     if not is_under_way(workspace, model):
         next_step(f"{plain(model.id)} has not been evaluated yet: press “Evaluate”.")

@@ -57,7 +57,7 @@ def show_maps(workspace: Workspace, embedding: Run, *, two: bool) -> None:
     """One map, or two side by side whose hover and selection are one."""
     notice = embedding.result["weights"]["notice"]
     if notice:
-        st.warning(plain(notice), icon=":material/casino:")
+        st.warning(plain(notice), icon=":material/info:")
     projections = runs.list_runs(workspace, "projection", parent_id=embedding.id)
     if not projections:
         st.info("No map has been drawn of these features yet: draw one below.")

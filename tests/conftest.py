@@ -37,9 +37,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     home = tmp_path / "home"
     monkeypatch.setenv("LACQUER_HOME", str(home))
     monkeypatch.setenv("LACQUER_OFFLINE", "1")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))  # no weights of earlier downloads
     monkeypatch.setenv("LACQUER_WORKER_IDLE_S", "0.3")
     yield home
     end_workers(home)
+
+
+@pytest.fixture
+def online(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """May weights be downloaded? Yes: then the paper's network is the default. Nothing is run."""
+    monkeypatch.delenv("LACQUER_OFFLINE")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from core.jobs.configs import ApplyTriage, EmbedImages, PlanTriage
-from core.latent.backbones import get_backbone
+from core.latent.backbones import BUNDLED, get_backbone
 from core.latent.weights import resolve_weights
 from core.learning.networks import build_classifier
 from core.state import catalog, database, labels, models, runs
@@ -20,7 +20,7 @@ from core.state.models import Model
 from core.state.workspace import Workspace, create_workspace
 from tests.samples import CLASSES, colour_of, do, import_folder, save_image, write_images
 
-BACKBONE = "mobilenet_v2"
+BACKBONE = BUNDLED
 _FIRST_OF_LINE = 40  # numbers below are of the images that the model was made with
 
 

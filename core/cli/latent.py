@@ -11,8 +11,9 @@ from core.cli.choosing import add_device, add_embedding, chosen_run, shown
 from core.cli.parser import Commands, Parser, add_command, whole_number, wrong_usage
 from core.cli.session import Answer, Session, table
 from core.jobs.configs import EmbedImages, ProjectEmbedding
-from core.latent.backbones import BACKBONES
+from core.latent.backbones import BACKBONES, BUNDLED
 from core.latent.projection import METHODS as PROJECTIONS
+from core.learning.recipe import PAPER
 
 if TYPE_CHECKING:
     from core.state.runs import Run
@@ -43,7 +44,10 @@ def add_commands(commands: Commands) -> None:
         commands, "embed", embed_images, summary="compute the features of all images"
     )
     embed.add_argument(
-        "--backbone", choices=BACKBONES, default="resnet50", help="default: resnet50"
+        "--backbone",
+        choices=BACKBONES,
+        help=f"default: {PAPER.backbone}; offline the first whose weights are on this machine, "
+        f"else {BUNDLED}, which comes with the app",
     )
     embed.add_argument(
         "--weights",
@@ -69,9 +73,14 @@ def add_commands(commands: Commands) -> None:
 
 def embed_images(session: Session, asked: Namespace) -> Answer:
     """Embed every image that these weights have not seen."""
+    from core.queries import usual_backbone
+
     weights = str(asked.weights.expanduser().resolve()) if asked.weights else ""
-    config = EmbedImages(backbone=asked.backbone, device=asked.device, weights=weights)
-    result = session.do(session.open(), config)
+    workspace = session.open()
+    usual = PAPER.backbone if weights else usual_backbone(workspace, session.settings)
+    backbone = asked.backbone or usual
+    config = EmbedImages(backbone=backbone, device=asked.device, weights=weights)
+    result = session.do(workspace, config)
     used = result["weights"]
     found = f"{used['source']} {used['file']}" if used["file"] else used["source"]
     lines = [
@@ -123,7 +132,7 @@ def list_runs(session: Session, asked: Namespace) -> Answer:
 def _described(run: Run) -> str:
     config = run.config
     if run.kind == "embedding":
-        by = run.result["weights"].get("model") or config["backbone"]
+        by = run.result["weights"].get("model") or run.result["weights"]["backbone"]
         return f"{by} ({run.result['weights']['source']} weights)"
     if run.kind == "projection":
         return f"{config['method']}, trustworthiness {shown(run.result['trustworthiness'])}"

@@ -19,7 +19,7 @@ from core.cli.parser import (
 from core.cli.session import Answer, Session
 from core.errors import OperatorError
 from core.jobs.configs import FineTune, ForecastTraining
-from core.latent.backbones import BACKBONES
+from core.latent.backbones import BACKBONES, BUNDLED
 from core.learning.recipe import AUGMENTATIONS, CLASS_WEIGHTS, MODES, PAPER, SCHEDULES, Recipe
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def add_recipe(parser: Parser, *, with_backbone: bool = True) -> None:
         recipe.add_argument(
             "--backbone",
             choices=BACKBONES,
-            help=f"default: {PAPER.backbone}, or that of --start-from",
+            help=f"default: that of --start-from, else {PAPER.backbone}; offline the first whose "
+            f"weights are on this machine, else {BUNDLED}, which comes with the app",
         )
         recipe.add_argument(
             "--weights",
@@ -178,6 +179,7 @@ def names(text: str) -> tuple[str, ...]:
 
 def fine_tune(session: Session, asked: Namespace) -> Answer:
     """Train a classifier, or only forecast it."""
+    from core.queries import usual_backbone
     from core.state import models
 
     with wrong_usage():
@@ -188,6 +190,8 @@ def fine_tune(session: Session, asked: Namespace) -> Answer:
         earlier = models.get_model(workspace, asked.start_from)
         with wrong_usage():
             values |= {"start_from": earlier.id, "backbone": _same_backbone(asked, earlier)}
+    elif not asked.backbone and not asked.weights:
+        values["backbone"] = usual_backbone(workspace, session.settings)
     if asked.forecast:
         return _forecast(session.do(workspace, ForecastTraining(**values)))
     result = session.do(workspace, FineTune(**values, notes=asked.notes))

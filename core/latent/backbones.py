@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
 
 @dataclass(frozen=True)
 class Backbone:
@@ -25,8 +28,10 @@ class Backbone:
     Attributes:
         name: how it is called here, on the command line and in file names of weights.
         title: how a page calls it.
-        builder: torchvision's name of the model, and its function that builds it.
-        weights: member of torchvision's weights enumerations that it is published with.
+        builder: torchvision's name of the model, and its function that builds it; of the one that
+            comes with the app, a name of ours.
+        weights: member of torchvision's weights enumerations that it is published with; empty for
+            the one that comes with the app.
         n_features: length of its penultimate feature vector.
         input_size_px: side of the square that the whole image is resized to.
         head: dotted name of its last linear layer; an identity in its place leaves the penultimate
@@ -40,6 +45,8 @@ class Backbone:
             pyramid its levels. Of ViT it is what the last attention reads: afterwards only the
             class token counts.
         interpolation: Pillow's name of the filter that its training images were resized with.
+        mean: of red, green and blue, in [0, 1], by which its input is normalised.
+        std: standard deviation of red, green and blue, likewise.
         built_by: `module:class` of ours, where torchvision's builder makes more than the features
             need.
         unused: prefixes of the keys in its weights files that belong to parts not built here.
@@ -57,6 +64,8 @@ class Backbone:
     last_block: tuple[str, ...]
     heat_map_layer: str
     interpolation: str = "bilinear"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
     built_by: str = ""
     unused: tuple[str, ...] = ()
     old_names: tuple[tuple[str, str], ...] = ()
@@ -82,8 +91,8 @@ class Preprocessing:
     interpolation: str
 
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+# The one that comes with the app, in `assets/backbone`: what runs where no weights are found.
+BUNDLED = "lacquer_resnet"
 
 # How people tell the networks apart when they choose; every one of the registry is in one group.
 FAMILIES = {
@@ -91,6 +100,7 @@ FAMILIES = {
     "modern CNNs": ("convnext_tiny", "efficientnet_b0"),
     "vision transformers": ("vit_b_16", "swin_t"),
     "others": ("resnet18", "fasterrcnn_resnet50_fpn"),
+    "bundled": (BUNDLED,),
 }
 
 # IMAGENET1K_V1 for every classifier: the weights of the paper's recipe, and the better frozen
@@ -220,6 +230,21 @@ BACKBONES = {
                 (r"\.fpn\.(inner|layer)_blocks\.(\d)\.(weight|bias)$", r".fpn.\1_blocks.\2.0.\3"),
             ),
         ),
+        # Ours, trained by `core.learning.pretraining`; its weights lie in `assets/backbone`.
+        Backbone(
+            name=BUNDLED,
+            title="Bundled ResNet-10",
+            builder="lacquer_resnet",
+            weights="",
+            n_features=960,
+            input_size_px=224,
+            head="head",
+            last_block=("layer4",),
+            heat_map_layer="levels",
+            mean=(0.5, 0.5, 0.5),
+            std=(0.25, 0.25, 0.25),
+            built_by="core.latent.levels_network:LevelsNetwork",
+        ),
     )
 }
 
@@ -251,16 +276,22 @@ def build_network(backbone: Backbone) -> nn.Module:
 
 
 def published_url(backbone: Backbone) -> str:
-    """Where torchvision publishes the weights; the file's name ends in its hash's first digits."""
+    """Where torchvision publishes the weights; the file's name ends in its hash's first digits.
+
+    Raises:
+        ValueError: the backbone comes with the app and is published nowhere.
+    """
+    if not backbone.weights:
+        raise ValueError(f"the weights of {backbone.name} are not published: they are bundled")
     return str(import_torchvision().models.get_weight(backbone.weights).url)
 
 
 def load_preprocessing(backbone: Backbone) -> Preprocessing:
-    """The input that the published weights were trained for, less their centre crop."""
+    """The input that its weights were trained for, less the centre crop of published ones."""
     return Preprocessing(
         size_px=backbone.input_size_px,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
+        mean=backbone.mean,
+        std=backbone.std,
         interpolation=backbone.interpolation,
     )
 

@@ -1,9 +1,10 @@
 """Which weights does a backbone run with, and where do they come from?
 
 `resolve_weights` looks in this order: the file that is asked for, a file the user placed, torch's
-own cache, torchvision's download, and at last a seeded random network, always with a notice. What
-was asked for and what was found are both recorded, the weights by their sha256. Nothing is ever
-unpickled: state dicts load with `weights_only=True` or from safetensors.
+own cache, torchvision's download, and at last the backbone that comes with the app, another
+network, always with a notice. What was asked for and what was found are both recorded, the weights
+by their sha256. Nothing is ever unpickled: state dicts load with `weights_only=True` or from
+safetensors.
 
 A user's own file may hold the state dict bare, as an entry of a checkpoint, and with the names that
 a wrapper puts before those of the network (data parallel training, a training framework, a compiled
@@ -28,12 +29,15 @@ from urllib.parse import urlparse
 
 from core.errors import OperatorError
 from core.latent.backbones import (
+    BUNDLED,
     Backbone,
     build_network,
     current_names,
     get_backbone,
     published_url,
 )
+from core.latent.bundled import find_bundled
+from core.latent.random_network import draw_random_network
 from core.latent.torch_setup import import_torchvision
 
 if TYPE_CHECKING:
@@ -42,7 +46,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Source = Literal["file", "cache", "download", "random", "model"]
+Source = Literal["file", "cache", "download", "bundled", "random", "model"]
 
 _SUFFIXES = (".pth", ".pt", ".safetensors")
 _ENTRIES = ("state_dict", "model", "model_state_dict")  # of a checkpoint, that hold a state dict
@@ -57,8 +61,8 @@ class ResolvedWeights:
     Attributes:
         asked_backbone: the backbone that was asked for.
         backbone: the backbone that runs.
-        source: where the weights come from; `random` means that nothing was learned, `model` that
-            they were fine-tuned here.
+        source: where the weights come from; `bundled` means with the app, `model` that they were
+            fine-tuned here, `random` that nothing was learned.
         path: the file they were read from, None for `random`.
         sha256: hash of that file; for `random`, of architecture and seed.
         seed: what a random network is drawn with, None otherwise.
@@ -81,11 +85,13 @@ def resolve_weights(
     weights_dirs: Sequence[Path] = (),
     cache_dir: Path | None = None,
     offline: bool = False,
-    seed: int = 0,
     timeout_s: float = 10.0,
     on_progress: Callable[[float, str], None] | None = None,
 ) -> ResolvedWeights:
     """Find weights for a backbone, the user's own before the published ones.
+
+    Where there are none, the bundled backbone stands in: `backbone` of what is returned is then
+    not what was asked for, and `notice` says so. Who compares backbones has to refuse it.
 
     In `weights_dirs` a file counts whose name holds the backbone's, such as
     `mobilenet_v2-imagenet.pth`; in a folder, the first by name is taken. Its head is not used and
@@ -97,14 +103,13 @@ def resolve_weights(
         weights_dirs: folders the user places weights in, searched in this order.
         cache_dir: where published weights are kept; torch's own cache if None.
         offline: never download.
-        seed: what a random network is drawn with.
         timeout_s: seconds without an answer after which a download is given up.
         on_progress: called during a download with its fraction in [0, 1] and a line of text.
 
     Raises:
         ValueError: there is no such backbone.
         OperatorError: a file the user placed or asks for is not there, cannot be read, or does
-            not fit the backbone.
+            not fit the backbone; or the bundled weights are damaged.
     """
     entry = get_backbone(backbone)
     if file is not None and not file.is_file():
@@ -115,6 +120,8 @@ def resolve_weights(
     if own is not None:
         read_state_dict(own, entry)
         return _resolved(entry, "file", own)
+    if entry.name == BUNDLED:
+        return bundled_weights()
 
     url = published_url(entry)
     cached = (cache_dir or _torch_cache()) / PurePosixPath(urlparse(url).path).name
@@ -131,7 +138,53 @@ def resolve_weights(
         except (OSError, HTTPException, _WrongHashError) as error:
             reason = f"the download failed ({error})"
             log.warning("weights of %s: %s", entry.name, reason)
-    return _random(entry, seed=seed, reason=reason)
+    return bundled_weights(instead_of=entry, reason=reason)
+
+
+def bundled_weights(*, instead_of: Backbone | None = None, reason: str = "") -> ResolvedWeights:
+    """The weights that come with the app.
+
+    Args:
+        instead_of: the backbone that was asked for and has no weights; none if these were.
+        reason: why there are none, as the end of a sentence.
+
+    Raises:
+        OperatorError: the file is missing or damaged.
+    """
+    path, sha256 = find_bundled()
+    title = get_backbone(BUNDLED).title
+    asked = BUNDLED
+    notice = (
+        f"{title} ran, the small network that comes with the app. It was trained on generated "
+        "pictures alone: it tells textures and flaws on surfaces apart, and objects less well than "
+        "a network that was trained on photographs."
+    )
+    if instead_of is not None:
+        asked = instead_of.name
+        notice = (
+            f"No weights of {instead_of.title} were found, and {reason}. {notice} Place a weights "
+            "file in the workspace's weights folder, or go online once, and run this again."
+        )
+        log.info("weights of %s: none, and %s; %s runs", asked, reason, BUNDLED)
+    return ResolvedWeights(asked, BUNDLED, "bundled", path, sha256, notice=notice)
+
+
+def random_weights(backbone: str, *, seed: int = 0) -> ResolvedWeights:
+    """A network that has learned nothing, to measure others against.
+
+    Raises:
+        ValueError: there is no such backbone.
+    """
+    entry = get_backbone(backbone)
+    return ResolvedWeights(
+        asked_backbone=entry.name,
+        backbone=entry.name,
+        source="random",
+        path=None,
+        sha256=hashlib.sha256(f"random {entry.builder} seed={seed}".encode()).hexdigest(),
+        seed=seed,
+        notice=f"This {entry.title} is random: it has learned nothing.",
+    )
 
 
 def load_backbone(resolved: ResolvedWeights, *, device: str = "cpu") -> nn.Module:
@@ -144,7 +197,7 @@ def load_backbone(resolved: ResolvedWeights, *, device: str = "cpu") -> nn.Modul
 
     entry = get_backbone(resolved.backbone)
     if resolved.path is None:
-        network = _random_network(entry, seed=resolved.seed or 0)
+        network = draw_random_network(entry, seed=resolved.seed or 0)
     else:
         if not resolved.path.is_file() or _sha256(resolved.path) != resolved.sha256:
             raise OperatorError(
@@ -327,7 +380,8 @@ def _find_placed(backbone: Backbone, folders: Sequence[Path]) -> Path | None:
     before the first hyphen decides where it is the name of a torchvision model, else the longest
     such name within the file's name.
     """
-    builders = sorted(import_torchvision().models.list_models(), key=len, reverse=True)
+    known = {*import_torchvision().models.list_models(), backbone.builder}
+    builders = sorted(known, key=lambda name: (-len(name), name))
     for folder in folders:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if path.suffix.lower() in _SUFFIXES and path.is_file():
@@ -405,50 +459,3 @@ def _download(
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _random(backbone: Backbone, *, seed: int, reason: str) -> ResolvedWeights:
-    return ResolvedWeights(
-        asked_backbone=backbone.name,
-        backbone=backbone.name,
-        source="random",
-        path=None,
-        sha256=hashlib.sha256(f"random {backbone.builder} seed={seed}".encode()).hexdigest(),
-        seed=seed,
-        notice=(
-            f"No weights of {backbone.title} were found, and {reason}. These features come from "
-            "a random network that has learned nothing: good for trying the workflow, not for "
-            "judging images. Place a weights file in the workspace's weights folder, or go online "
-            "once, and embed again."
-        ),
-    )
-
-
-def _random_network(backbone: Backbone, *, seed: int) -> nn.Module:
-    """A random network whose features tell images apart.
-
-    With the statistics that batch normalisation begins with, 0 and 1, the activations of an
-    untrained MobileNet-V2 shrink to 1e-10 on their way, so they are measured once, on noise.
-    """
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = build_network(backbone).eval()
-        for module in network.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.momentum = None  # the mean over all batches: here of the only one
-                module.train()
-        with torch.no_grad():
-            network(_noise_images(4, backbone.input_size_px))
-    return network
-
-
-def _noise_images(n: int, size_px: int) -> torch.Tensor:
-    """Noise from coarse to fine, as photographs have it, of about unit variance."""
-    import torch
-    from torch.nn.functional import interpolate
-
-    octaves = [torch.randn(n, 3, cells, cells) for cells in (4, 16, 64, size_px)]
-    images = [interpolate(octave, size=(size_px, size_px), mode="bilinear") for octave in octaves]
-    return torch.stack(images).sum(dim=0) / len(images) ** 0.5

@@ -28,10 +28,15 @@ def folder(workspace: Workspace) -> Path:
 
 def list_weights(workspace: Workspace, backbone: str) -> list[str]:
     """Names of the files for this backbone: those in whose name its own stands by itself."""
+    return list_weights_in(folder(workspace), backbone)
+
+
+def list_weights_in(place: Path, backbone: str) -> list[str]:
+    """The same of another folder, which need not be there."""
     named = re.compile(rf"(?<![a-z0-9_]){re.escape(backbone)}(?![a-z0-9_])", re.IGNORECASE)
     return sorted(
         path.name
-        for path in folder(workspace).iterdir()
+        for path in (place.iterdir() if place.is_dir() else ())
         if path.suffix.lower() in SUFFIXES and named.search(path.stem) and path.is_file()
     )
 

@@ -34,6 +34,8 @@ from tests.classifiers import add_model
 from tests.login import OPERATOR, SCIENTIST, configured
 from tests.pages.conftest import TIMEOUT_S, OpenPage, checked, choose, click, texts
 
+pytestmark = pytest.mark.usefixtures("online")
+
 PAGE = "fine_tuning"
 OWNER = Owner("another machine", 1, 0.0)
 

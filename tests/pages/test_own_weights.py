@@ -12,6 +12,8 @@ from core.state.workspace import Workspace
 from tests.login import OPERATOR, configured
 from tests.pages.conftest import TIMEOUT_S, OpenPage, checked, click, texts
 
+pytestmark = pytest.mark.usefixtures("online")
+
 KEY = "latent_space.weights.resnet50"
 ARCHIVE = b"PK\x03\x04 what torch.save writes"
 

@@ -25,6 +25,7 @@ from core.jobs import queue, worker
 from core.jobs.configs import CheckFiles, EmbedImages, ImportImages
 from core.jobs.context import JobContext
 from core.jobs.steps import generate_images
+from core.latent.backbones import BUNDLED, get_backbone
 from core.settings import PROJECT_ROOT
 from core.state import catalog, job_rows, labels, runs
 from core.state.catalog import ImageFilter
@@ -65,8 +66,8 @@ def answers(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[s
     where = tmp_path_factory.mktemp("walk")
     steps = {
         "import": ["import", str(photos)],
-        "embed": ["embed", "--backbone", "mobilenet_v2"],
-        "again": ["embed", "--backbone", "mobilenet_v2"],
+        "embed": ["embed"],
+        "again": ["embed"],
         "project": ["project", "--method", "pca", "--metric", "cosine"],
         "cluster": ["cluster", "--k", "2"],
         "sweep": ["cluster", "--space", "projection", "--largest", "3"],
@@ -78,6 +79,7 @@ def answers(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[s
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("LACQUER_OFFLINE", "1")
         patched.setenv("LACQUER_HOME", str(where))
+        patched.setenv("TORCH_HOME", str(where / "torch"))
         for name, arguments in steps.items():
             given = [*arguments, "--workspace", str(where / "line-4"), "--as", "Ada", "--json"]
             with contextlib.redirect_stdout(io.StringIO()) as output:
@@ -93,7 +95,8 @@ def quick_features(monkeypatch: pytest.MonkeyPatch) -> None:
     def embed(context: JobContext, config: EmbedImages) -> Mapping[str, Any]:
         workspace = context.workspace
         ids = catalog.image_ids(workspace)
-        weights = {"backbone": config.backbone, "source": "random", "sha256": "", "notice": ""}
+        weights = {"backbone": config.backbone, "source": "bundled", "sha256": ""}
+        weights["notice"] = "The bundled one ran."
         run_id = runs.run_id("embedding", {"n": len(ids)})
         with runs.new_artefact(workspace, "embedding", run_id) as folder:
             np.save(folder / "vectors.npy", np.random.default_rng(0).normal(size=(len(ids), 4)))
@@ -112,7 +115,7 @@ def quick_features(monkeypatch: pytest.MonkeyPatch) -> None:
         return {"run": made.id, "n_images": made.n_images, **made.result}
 
     monkeypatch.setattr("core.jobs.steps.embed_images.run", embed)
-    monkeypatch.setattr("core.doctor.find_weights", lambda *_: "random")
+    monkeypatch.setattr("core.doctor.find_weights", lambda *_: "bundled")
 
 
 def test_an_import_says_what_it_took_and_what_it_refused(answers: Mapping[str, Any]) -> None:
@@ -142,8 +145,11 @@ def test_a_dry_run_tells_what_a_source_holds_and_takes_nothing(
 
 def test_an_embedding_says_what_ran_with_which_weights(answers: Mapping[str, Any]) -> None:
     said = answers["embed"]
-    assert (said["n_images"], said["n_features"], said["n_reused"]) == (16, 1280, 0)
-    assert said["weights"]["source"] == "random"
+    n_features = get_backbone(BUNDLED).n_features
+    assert (said["n_images"], said["n_features"], said["n_reused"]) == (16, n_features, 0)
+    used = said["weights"]
+    assert (used["asked"], used["backbone"], used["source"]) == (BUNDLED, BUNDLED, "bundled")
+    assert "generated" in used["notice"]
     assert len(said["weights"]["sha256"]) == 64
     assert said["images_per_second"] > 0
 
@@ -385,7 +391,7 @@ def test_workspaces_are_made_listed_and_deleted(home: Path, ask: Ask) -> None:
 def test_a_demo_is_made_once(home: Path, quick_features: None, ask: Ask) -> None:
     code, first = ask("demo", "--n", 8)
     assert (code, first["workspace"], first["n_images"]) == (0, str(home / "demo"), 8 + 4)
-    assert first["backbone"] == "mobilenet_v2"  # no weights are here
+    assert first["backbone"] == BUNDLED  # no other weights are here
     assert [step["step"] for step in first["steps"]] == [
         *("generate", "generate"),  # the data set, and what the line brings
         *("embed", "project", "cluster"),
@@ -394,6 +400,13 @@ def test_a_demo_is_made_once(home: Path, quick_features: None, ask: Ask) -> None
     code, second = ask("demo", "--n", 8)
     assert all(step["done_before"] for step in second["steps"])
     assert second["clustering"] == first["clustering"]
+
+
+def test_a_demo_says_which_network_ran(
+    home: Path, quick_features: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "--n", "8"]) == 0
+    assert "The bundled one ran." in capsys.readouterr().out.splitlines()
 
 
 def test_a_demo_of_too_few_images_to_train_on_still_leaves_a_queue(

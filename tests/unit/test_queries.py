@@ -8,8 +8,10 @@ import pytest
 
 from core import queries
 from core.errors import OperatorError
+from core.latent.backbones import BUNDLED
 from core.selection import MapSelection, SelectionStep
-from core.state import catalog, labels, runs, selections
+from core.settings import Settings
+from core.state import catalog, labels, own_weights, runs, selections
 from core.state.workspace import Workspace
 from tests import samples
 
@@ -148,6 +150,24 @@ def test_every_kind_of_run_has_words(small: Workspace) -> None:
     embedding = runs.list_runs(small, "embedding")[0]
     for kind in runs.KINDS[3:]:
         assert "24 images" in queries.describe_run(replace(embedding, kind=kind))
+
+
+def test_the_usual_network_is_the_papers_and_offline_one_that_is_here(
+    small: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline = Settings(home=tmp_path, offline=True, weights_dir=tmp_path / "placed")
+    assert queries.usual_backbone(small, replace(offline, offline=False)) == "resnet50"
+    assert queries.usual_backbone(small, offline) == BUNDLED
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("TORCH_HOME", str(cache))
+    (cache / "hub" / "checkpoints").mkdir(parents=True)
+    (cache / "hub" / "checkpoints" / "swin_t-704ceda3.pth").touch()
+    assert queries.usual_backbone(small, offline) == "swin_t"
+    (tmp_path / "placed").mkdir()
+    (tmp_path / "placed" / "resnet34-ours.pth").touch()
+    assert queries.usual_backbone(small, offline) == "resnet34"
+    (own_weights.folder(small) / "resnet50-line-4.pth").touch()
+    assert queries.usual_backbone(small, offline) == "resnet50"
 
 
 def test_features_of_random_weights_say_so(small: Workspace, tmp_path: Path) -> None:

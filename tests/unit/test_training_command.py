@@ -10,7 +10,8 @@ import pytest
 from core.__main__ import main
 from core.jobs.configs import FindAnomalies, FineTune, ForecastTraining
 from core.jobs.context import JobContext
-from core.state import models, runs
+from core.latent.backbones import BUNDLED
+from core.state import models, own_weights, runs
 from core.state.workspace import Workspace
 from tests import samples
 from tests.classifiers import add_model
@@ -79,6 +80,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[FineTune | ForecastTraining]:
     return seen
 
 
+@pytest.mark.usefixtures("online")
 def test_without_an_option_it_is_the_papers_recipe(ask: Ask, asked: list[FineTune]) -> None:
     code, said = ask("finetune")
     assert code == 0
@@ -119,6 +121,16 @@ def test_every_option_reaches_the_training(ask: Ask, asked: list[FineTune], tmp_
     ]
 
 
+def test_offline_it_is_the_papers_recipe_on_a_network_that_is_here(
+    ask: Ask, asked: list[FineTune], line: Workspace
+) -> None:
+    assert ask("finetune")[0] == 0
+    (own_weights.folder(line) / "resnet18-line-4.pth").touch()
+    assert ask("finetune")[0] == 0
+    assert asked == [FineTune(backbone=BUNDLED), FineTune(backbone="resnet18")]
+
+
+@pytest.mark.usefixtures("online")
 def test_a_forecast_trains_nothing(ask: Ask, asked: list[ForecastTraining]) -> None:
     code, said = ask("finetune", "--mode", "head", "--augment", "none", "--forecast")
     assert (code, said["seconds"]) == (0, 60.0)

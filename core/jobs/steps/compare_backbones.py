@@ -12,7 +12,12 @@ from core.jobs.context import JobContext
 from core.jobs.steps.evaluate_model import embedding_by_model, evaluated
 from core.jobs.steps.part_of_job import PartOfJob
 from core.jobs.steps.recording import Report, part
-from core.jobs.steps.training import kept_for_resuming, settle, train_model
+from core.jobs.steps.training import (
+    kept_for_resuming,
+    settle,
+    starting_weights,
+    train_model,
+)
 from core.latent.backbones import get_backbone
 from core.state import models
 from core.state.models import Model
@@ -24,8 +29,8 @@ def run(context: JobContext, config: CompareBackbones) -> Mapping[str, Any]:
     """A row a backbone; those that were done before a cut are not trained again.
 
     Raises:
-        OperatorError: no backbone was named, it starts from a model, or something speaks against
-            the training.
+        OperatorError: no backbone was named, one of them has no weights, it starts from a model,
+            or something speaks against the training.
         Cancelled: a person asked it to stop; the models so far are in the registry.
     """
     names = tuple(dict.fromkeys(config.backbones))
@@ -40,7 +45,10 @@ def run(context: JobContext, config: CompareBackbones) -> Mapping[str, Any]:
         )
     for name in names:
         get_backbone(name)
-    settle(context.workspace, replace(config, backbone=names[0]))  # complains before the first
+    # Both complain before the first network is trained.
+    settle(context.workspace, replace(config, backbone=names[0]))
+    for name in names:
+        starting_weights(context.workspace, replace(config, backbone=name))
     with kept_for_resuming(context):
         rows = _rows(context, config, names)
     return {"rows": rows, "epochs": config.epochs, "n_validation": rows[0]["n_validation"]}

@@ -41,7 +41,7 @@ def _forecast(context: JobContext, config: ForecastTraining) -> Mapping[str, Any
 
     context.report(0.0, "Choosing images")
     config, chosen, warnings = settle(context.workspace, config)
-    weights = starting_weights(context.workspace, config)
+    config, weights = starting_weights(context.workspace, config)
     folder = context.folder / "training"
     folder.mkdir(exist_ok=True)
     sample = _sample(chosen, max(_FEW_IMAGES, config.batch_size), config.seed)

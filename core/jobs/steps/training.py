@@ -96,15 +96,29 @@ def settle(workspace: Workspace, config: Asked) -> tuple[Asked, TrainingSet, tup
     return config, chosen, check(workspace, config, chosen)
 
 
-def starting_weights(workspace: Workspace, config: TrainingJob) -> ResolvedWeights:
-    """What the network begins with.
+def starting_weights(workspace: Workspace, config: Asked) -> tuple[Asked, ResolvedWeights]:
+    """What the network begins with, and the config of the network that runs.
+
+    Where weights are nowhere to be found, that is the bundled backbone.
 
     Raises:
-        OperatorError: the model or the file is gone, or does not fit.
+        OperatorError: the model or the file is gone, or does not fit; or backbones are compared,
+            and one of them has no weights.
     """
-    return embed_images.find_weights(
+    weights = embed_images.find_weights(
         workspace, config.backbone, file=config.weights, model=config.start_from
     )
+    if weights.backbone == config.backbone:
+        return config, weights
+    if isinstance(config, CompareBackbones):
+        raise OperatorError(
+            f"No weights of {get_backbone(config.backbone).title} were found.",
+            "A comparison trains each network from weights of its own: the bundled one must not "
+            "stand in for another.",
+            "Place a weights file in the workspace's weights folder, go online once, or leave "
+            "this network out.",
+        )
+    return replace(config, backbone=weights.backbone), weights
 
 
 def train_model(
@@ -131,7 +145,7 @@ def train_model(
     workspace = context.workspace
     report(0.0, "Choosing images")
     config, chosen, warnings = settle(workspace, config)
-    weights = starting_weights(workspace, config)
+    config, weights = starting_weights(workspace, config)
     question = _question(config, chosen, weights)
     checkpoints = folder / "checkpoints"
     folder.mkdir(exist_ok=True)

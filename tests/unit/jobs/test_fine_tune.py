@@ -18,7 +18,8 @@ from core.jobs.context import job_folder
 from core.jobs.steps import forecast_training
 from core.jobs.training_progress import load_progress
 from core.jobs.training_set import choose_training_set, find_problems
-from core.state import catalog, job_rows, labels, models
+from core.latent.backbones import BUNDLED, build_network, get_backbone
+from core.state import catalog, job_rows, labels, models, own_weights
 from core.state.catalog import ImageFilter
 from core.state.database import writing
 from core.state.job_rows import Job
@@ -27,7 +28,7 @@ from core.state.schema import images
 from core.state.workspace import Workspace, create_workspace
 from tests.samples import CLASSES, do, import_folder, write_images
 
-QUICK = FineTune(backbone="mobilenet_v2", mode="last_block", epochs=2, batch_size=4)
+QUICK = FineTune(backbone=BUNDLED, mode="last_block", epochs=2, batch_size=4)
 
 
 @pytest.fixture
@@ -159,9 +160,10 @@ def test_a_model_says_what_it_came_from(shop: Workspace) -> None:
     job = succeeded(do(shop, replace(QUICK, notes="first")))
     model = models.get_model(shop, job.result["model"])
     chosen = choose_training_set(shop, QUICK)
-    assert (model.id, model.notes, model.classes) == ("mobilenet_v2-1", "first", CLASSES)
+    assert (model.id, model.notes, model.classes) == (f"{BUNDLED}-1", "first", CLASSES)
     assert model.result["data_set"]["sha256"] == chosen.sha256
-    assert model.result["weights"]["source"] == "random"
+    assert model.result["weights"]["source"] == "bundled"
+    assert "generated" in model.result["weights"]["notice"]
     assert model.result["versions"]["torch"]
     assert len(model.result["history"]) == 2
     assert model.config["seed"] == 0
@@ -169,7 +171,7 @@ def test_a_model_says_what_it_came_from(shop: Workspace) -> None:
     assert roles.train.tolist() == chosen.train_ids.tolist()
     assert roles.validation.tolist() == chosen.validation_ids.tolist()
     state = weights(shop, model.id)
-    assert state["classifier.1.weight"].shape == (3, 1280)
+    assert state["head.weight"].shape == (3, get_backbone(BUNDLED).n_features)
     assert [path.name for path in job_folder(shop, job.id).iterdir() if path.is_dir()] == []
 
 
@@ -178,20 +180,20 @@ def test_only_the_last_block_and_the_head_change(shop: Workspace) -> None:
     changed = {
         mode: _changed(shop, replace(full, mode=mode)) for mode in ("head", "last_block", "full")
     }
-    assert changed["head"] == {"classifier"}
-    assert changed["last_block"] == {"classifier", "17", "18"}
-    assert len(changed["full"]) == 20
+    assert changed["head"] == {"head"}
+    assert changed["last_block"] == {"head", "layer4"}
+    assert changed["full"] == {"head", "conv1", "bn1", "layer1", "layer2", "layer3", "layer4"}
 
 
 def _changed(workspace: Workspace, config: FineTune) -> set[str]:
-    """Which parts differ from the random network that it began with."""
+    """Which parts differ from the network that it began with."""
     from core.latent.weights import load_backbone, resolve_weights
 
     model = succeeded(do(workspace, config)).result["model"]
     began = load_backbone(resolve_weights(config.backbone, offline=True)).state_dict()
     state = weights(workspace, model)
     return {
-        name.split(".")[1] if name.startswith("features") else "classifier"
+        name.split(".")[0]
         for name, values in state.items()
         if not name.endswith("num_batches_tracked")
         and (name not in began or not np.array_equal(values, began[name].numpy()))
@@ -206,8 +208,8 @@ def test_a_later_model_goes_on_from_an_earlier_one(shop: Workspace) -> None:
     old, new = weights(shop, first), weights(shop, second.id)
     for row, name in enumerate(second.classes):
         np.testing.assert_allclose(
-            new["classifier.1.weight"][row],
-            old["classifier.1.weight"][CLASSES.index(name)],
+            new["head.weight"][row],
+            old["head.weight"][CLASSES.index(name)],
             atol=1e-6,
         )
 
@@ -298,17 +300,49 @@ def test_a_forecast_measures_whole_batches_however_large(shop: Workspace) -> Non
 
 
 def test_backbones_are_compared_under_one_recipe(shop: Workspace) -> None:
+    place_random_weights(shop, "mobilenet_v2")
     config = CompareBackbones(
-        backbones=("mobilenet_v2", "resnet18"), mode="head", epochs=2, batch_size=4
+        backbones=("mobilenet_v2", BUNDLED), mode="head", epochs=2, batch_size=4
     )
     rows = succeeded(do(shop, config)).result["rows"]
-    assert [row["backbone"] for row in rows] == ["mobilenet_v2", "resnet18"]
+    assert [row["backbone"] for row in rows] == ["mobilenet_v2", BUNDLED]
     assert rows[0]["n_parameters"] == 2_227_715
     assert [model.id for model in models.list_models(shop)] == [row["model"] for row in rows[::-1]]
     for row in rows:
         interval = row["accuracy_interval"]
         assert interval["low"] <= row["accuracy"] <= interval["high"]
-        assert row["notice"]  # random weights are said
+    assert not rows[0]["notice"]
+    assert "generated" in rows[1]["notice"]
+
+
+def test_a_comparison_refuses_that_the_bundled_backbone_stands_in(shop: Workspace) -> None:
+    config = CompareBackbones(
+        backbones=(BUNDLED, "mobilenet_v2"), mode="head", epochs=2, batch_size=4
+    )
+    failed = do(shop, config)
+    assert failed.status == "failed"
+    assert failed.error["title"] == "No weights of MobileNet-V2 were found."
+    assert "must not stand in" in failed.error["detail"]
+    assert models.list_models(shop) == []  # it was said before the first was trained
+
+
+def test_a_network_without_weights_is_trained_as_the_bundled_one_and_says_so(
+    shop: Workspace,
+) -> None:
+    config = replace(QUICK, backbone="mobilenet_v2", mode="head", epochs=1)
+    model = models.get_model(shop, succeeded(do(shop, config)).result["model"])
+    assert (model.backbone, model.id) == (BUNDLED, f"{BUNDLED}-1")
+    used = model.result["weights"]
+    assert (used["asked"], used["backbone"]) == ("mobilenet_v2", BUNDLED)
+    assert used["notice"].startswith("No weights of MobileNet-V2 were found")
+
+
+def place_random_weights(workspace: Workspace, backbone: str) -> None:
+    import torch
+
+    torch.manual_seed(0)
+    network = build_network(get_backbone(backbone))
+    torch.save(network.state_dict(), own_weights.folder(workspace) / f"{backbone}-random.pth")
 
 
 def _wait(condition, *, timeout_s: float = 180.0) -> None:

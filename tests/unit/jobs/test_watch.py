@@ -24,6 +24,7 @@ from core.jobs.configs import AnswerDropped, EmbedImages, WatchFolder
 from core.jobs.context import JobContext
 from core.jobs.steps import watch_folder
 from core.jobs.steps.answering import features_of
+from core.latent.backbones import get_backbone
 from core.settings import PROJECT_ROOT
 from core.state import (
     applications,
@@ -208,7 +209,7 @@ def test_the_features_of_what_came_in_are_those_that_embed_computes(
     ids = np.array([each.image_id for each in arrivals.list_taken(shop)][::-1], np.int64)
     found = features_of(JobContext(shop, job), model, ids)
     alone = features_of(JobContext(shop, job), model, ids[:1])
-    assert found.shape == (3, 1280)
+    assert found.shape == (3, get_backbone(BACKBONE).n_features)
     assert np.array_equal(found[:1], alone)
     assert np.isfinite(found).all()
 

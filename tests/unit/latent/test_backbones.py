@@ -8,6 +8,7 @@ import pytest
 
 from core.latent.backbones import (
     BACKBONES,
+    BUNDLED,
     FAMILIES,
     Backbone,
     build_network,
@@ -16,7 +17,7 @@ from core.latent.backbones import (
     published_url,
 )
 from core.latent.torch_setup import import_torchvision
-from core.latent.weights import load_backbone, resolve_weights
+from core.latent.weights import load_backbone, random_weights
 from core.learning.recipe import PAPERS_BACKBONES
 
 EVERY_BACKBONE = pytest.mark.parametrize(
@@ -97,7 +98,11 @@ def test_the_last_block_names_whole_layers_and_is_a_part_of_the_network(backbone
     assert all(network.get_submodule(prefix) is not None for prefix in backbone.last_block)
 
 
-@EVERY_BACKBONE
+@pytest.mark.parametrize(
+    "backbone",
+    [backbone for backbone in BACKBONES.values() if backbone.weights],
+    ids=lambda backbone: backbone.name,
+)
 def test_preprocessing_is_that_of_the_published_weights(backbone):
     preprocessing = load_preprocessing(backbone)
     published = import_torchvision().models.get_weight(backbone.weights).transforms()
@@ -123,11 +128,11 @@ def test_the_feature_pyramid_gets_the_input_that_its_detector_normalises_to():
 
 
 @pytest.mark.parametrize("name", CHECKED_NUMERICALLY)
-def test_features_are_what_the_last_linear_layer_reads(name, tmp_path):
+def test_features_are_what_the_last_linear_layer_reads(name):
     import torch
 
     backbone = get_backbone(name)
-    network = load_backbone(resolve_weights(name, cache_dir=tmp_path, offline=True))
+    network = load_backbone(random_weights(name))
     head = {"weight": torch.randn(3, backbone.n_features), "bias": torch.randn(3)}
     state = network.state_dict() | {f"{backbone.head}.{key}": head[key] for key in head}
     with torch.device("meta"):
@@ -160,6 +165,26 @@ def test_features_of_a_pyramid_are_the_averages_of_its_levels():
     of_levels = features.split(256, dim=1)
     for level, of_level in zip(list(levels.values())[:4], of_levels, strict=True):
         torch.testing.assert_close(of_level, level.mean(dim=(2, 3)))
+
+
+def test_the_bundled_network_joins_averages_and_maxima_of_its_stages_and_is_published_nowhere():
+    import torch
+
+    bundled = get_backbone(BUNDLED)
+    network = build_network(bundled).eval()
+    seen = []
+    for stage in (network.layer1, network.layer2, network.layer3, network.layer4):
+        stage.register_forward_hook(lambda *passed: seen.append(passed[-1]))
+    images = torch.rand(2, 3, 64, 64)
+    features = network(images)
+    assert [stage.shape[-1] for stage in seen] == [16, 8, 4, 2]
+    pooled = [s.mean(dim=(2, 3)) for s in seen] + [s.amax(dim=(2, 3)) for s in seen]
+    torch.testing.assert_close(features, torch.cat(pooled, dim=1))
+    network.centre.fill_(1.0)
+    network.spread.fill_(2.0)
+    torch.testing.assert_close(network(images), (features - 1) / 2)
+    with pytest.raises(ValueError, match="are bundled"):
+        published_url(bundled)
 
 
 def test_of_a_detector_only_the_pyramid_is_built_and_its_head_can_be_a_classifier():

@@ -20,7 +20,7 @@ from core.latent.embedding import (
     embed_images,
     load_extractor,
 )
-from core.latent.weights import load_backbone, resolve_weights
+from core.latent.weights import load_backbone, random_weights, resolve_weights
 
 PREPROCESSING = Preprocessing(
     size_px=8, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), interpolation="bilinear"
@@ -212,9 +212,9 @@ def test_without_bfloat16_nothing_is_compared(tmp_path, monkeypatch):
     assert (report.dtype, report.cosine) == ("float32", None)
 
 
-def test_the_fast_network_gives_the_features_of_the_plain_one(tmp_path, monkeypatch):
+def test_the_fast_network_gives_the_features_of_the_plain_one(monkeypatch):
     monkeypatch.setattr(embedding_module, "computes_bfloat16", lambda device: False)
-    weights = resolve_weights("mobilenet_v2", cache_dir=tmp_path, offline=True)
+    weights = random_weights("mobilenet_v2")
     pixels = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
     fast = load_extractor(weights, device="cpu")(pixels)
 

@@ -12,11 +12,18 @@ from safetensors.torch import save_file
 
 from core.errors import OperatorError
 from core.latent import weights as weights_module
-from core.latent.backbones import BACKBONES, build_network, get_backbone
+from core.latent.backbones import BACKBONES, BUNDLED, build_network, get_backbone
 from core.latent.torch_setup import import_torchvision
-from core.latent.weights import load_backbone, read_state_dict, resolve_weights
+from core.latent.weights import (
+    bundled_weights,
+    load_backbone,
+    random_weights,
+    read_state_dict,
+    resolve_weights,
+)
 
 BACKBONE = "mobilenet_v2"
+PUBLISHED = [name for name, backbone in BACKBONES.items() if backbone.weights]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +84,7 @@ def test_the_cache_comes_before_the_download(cache, saved, publish):
 
 def test_a_cached_file_with_a_wrong_hash_is_not_used(cache, saved, publish):
     path = place(cache, publish(saved), saved[:-1] + b"?")
-    assert resolve_weights(BACKBONE, cache_dir=cache, offline=True).source == "random"
+    assert resolve_weights(BACKBONE, cache_dir=cache, offline=True).source == "bundled"
     found = resolve_weights(BACKBONE, cache_dir=cache)
     assert (found.source, found.path) == ("download", path)
     assert path.read_bytes() == saved
@@ -98,7 +105,7 @@ def test_a_download_with_the_right_hash_is_kept_and_reports_progress(cache, save
 def test_a_download_with_a_wrong_hash_is_thrown_away(cache, saved, publish):
     publish(saved, digits="00000000")
     found = resolve_weights(BACKBONE, cache_dir=cache)
-    assert found.source == "random"
+    assert found.source == "bundled"
     assert "00000000" in found.notice
     assert list(cache.iterdir()) == []
 
@@ -107,21 +114,40 @@ def test_a_server_that_does_not_answer_is_given_up(cache, monkeypatch):
     url = "http://127.0.0.1:9/mobilenet_v2-00000000.pth"
     monkeypatch.setattr(weights_module, "published_url", lambda backbone: url)
     found = resolve_weights(BACKBONE, cache_dir=cache, timeout_s=1)
-    assert found.source == "random"
+    assert found.source == "bundled"
     assert "the download failed" in found.notice
 
 
-def test_offline_without_a_file_means_a_random_network_and_says_so(cache, saved, publish):
+def test_offline_without_a_file_the_bundled_backbone_stands_in_and_says_so(cache, saved, publish):
     publish(saved)
-    found = resolve_weights(BACKBONE, cache_dir=cache, offline=True, seed=3)
-    assert (found.source, found.path, found.seed) == ("random", None, 3)
-    assert "learned nothing" in found.notice
+    found = resolve_weights(BACKBONE, cache_dir=cache, offline=True)
+    assert (found.asked_backbone, found.backbone, found.source) == (BACKBONE, BUNDLED, "bundled")
+    assert "No weights of MobileNet-V2 were found, and this machine works offline." in found.notice
+    assert "generated" in found.notice
     assert not cache.exists()
+
+
+def test_the_bundled_backbone_runs_where_it_is_asked_for_and_says_what_it_is(tmp_path):
+    found = resolve_weights(BUNDLED, weights_dirs=[tmp_path], offline=False)
+    assert (found.asked_backbone, found.backbone, found.source) == (BUNDLED, BUNDLED, "bundled")
+    assert "No weights" not in found.notice
+    assert "generated" in found.notice
+    network = load_backbone(found)
+    features = network(torch.rand(2, 3, 64, 64))
+    assert features.shape == (2, get_backbone(BUNDLED).n_features)
+    assert features.isfinite().all()
+
+
+def test_a_file_placed_for_the_bundled_backbone_comes_before_its_own(tmp_path):
+    path = bundled_weights().path
+    mine = place(tmp_path / "mine", f"{BUNDLED}-longer.safetensors", path.read_bytes())
+    found = resolve_weights(BUNDLED, weights_dirs=[mine.parent], offline=True)
+    assert (found.source, found.path, found.notice) == ("file", mine, "")
 
 
 def test_random_networks_of_one_seed_are_the_same_and_of_two_differ():
     def features(seed: int) -> torch.Tensor:
-        found = resolve_weights(BACKBONE, cache_dir=Path("none"), offline=True, seed=seed)
+        found = random_weights(BACKBONE, seed=seed)
         network = load_backbone(found)
         return network(torch.ones(1, 3, 64, 64)), found.sha256
 
@@ -225,7 +251,7 @@ def test_a_file_that_changed_since_it_was_resolved_is_not_run(tmp_path, saved):
         load_backbone(replace(found, sha256="0" * 64))
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", PUBLISHED)
 def test_a_file_called_as_it_is_published_or_after_the_backbone_is_found(tmp_path, backbone):
     entry = get_backbone(backbone)
     published = Path(weights_module.published_url(entry)).name
@@ -235,7 +261,7 @@ def test_a_file_called_as_it_is_published_or_after_the_backbone_is_found(tmp_pat
         assert found.path == tmp_path / name / name
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", PUBLISHED)
 def test_a_users_own_file_fits_whatever_its_number_of_classes(tmp_path, backbone):
     torch.save(shaped_state(backbone, num_classes=3), tmp_path / "mine.pth")
     found = resolve_weights(backbone, file=tmp_path / "mine.pth")

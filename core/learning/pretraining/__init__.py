@@ -1,0 +1,1 @@
+"""How the bundled backbone is trained, on generated pictures alone; `make backbone` does it."""
