@@ -26,6 +26,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from core.latent.embedding import embed_images, load_extractor
 from core.latent.weights import (
@@ -121,7 +122,8 @@ def fit(
 ) -> float:
     """Balanced accuracy on `test` of a classifier of that C fitted on `train`."""
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=300))
-    with warnings.catch_warnings():
+    # Threads of small matrix products wait for one another where the machine has other work.
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)
         classifier.fit(features[train], labels[train])
     return float(balanced_accuracy_score(labels[test], classifier.predict(features[test])))
