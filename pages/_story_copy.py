@@ -97,7 +97,7 @@ def offer_model(copy: Workspace) -> None:
     with st.container(border=True):
         st.markdown("##### Fine-tune the network now, or take the finished one")
         st.markdown(
-            "Live, it takes about a minute on two cores. The finished one was trained when this "
+            "Live, it takes a minute or two on two cores. The finished one was trained when this "
             "demo was made: the same images, the same recipe."
         )
         with st.container(horizontal=True):

@@ -103,9 +103,9 @@ def show_mixed(copy: Workspace) -> None:
 def show_tuning(copy: Workspace) -> None:
     """The training, live; or how it went."""
     st.markdown(
-        "So the network is taught: its last layers learn on the labelled panels to tell the four "
-        "defects apart, and **the features move** with them. The paper trains for 100 epochs; "
-        "these twenty, with what frozen layers see computed once, take about a minute."
+        "So the network is taught: on the labelled panels it learns to tell the four defects "
+        "apart, and **the features move** with it. The paper trains for 100 epochs; these twenty "
+        "take a minute or two."
     )
     model = plot.tuned_model(copy)
     if model is None:

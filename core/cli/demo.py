@@ -53,7 +53,7 @@ def add_commands(commands: Commands) -> None:
     demo.description = (
         "Make a workspace of synthetic paint defects: generated, embedded, laid out by PaCMAP "
         "and grouped by k-means with k = 4, as in the paper; a head learns to read the features as "
-        "they are, then the last block is fine-tuned, the model evaluated, and its map laid over "
+        "they are, then the network is fine-tuned, the model evaluated, and its map laid over "
         "the one before. It labels what it is sure of among further images, those of a line, and "
         "the others wait in the triage queue. On the way the templates of the app's page Story are "
         "kept. What is done already is not done again. The workspace is `demo` in LACQUER_HOME "
