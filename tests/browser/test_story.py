@@ -58,7 +58,7 @@ def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patched.setattr(generate_images, "write_plan", write_small)
             patched.setattr("core.images.synthetic.write_plan", write_small)
             patched.setattr(plot, "_EPOCHS", 6)
-            asked += ["--n", str(N_IMAGES), "--backbone", "mobilenet_v2"]
+            asked += ["--n", str(N_IMAGES)]
         assert main(asked) == 0
     yield home
     end_workers(home)
