@@ -14,7 +14,6 @@ from core.cli.parser import Commands, add_command, whole_number
 from core.cli.session import Answer, Session
 from core.cli.workspaces import delete
 from core.errors import OperatorError
-from core.jobs import story
 from core.jobs.configs import (
     ApplyTriage,
     ClusterImages,
@@ -26,7 +25,6 @@ from core.jobs.configs import (
     from_json,
 )
 from core.latent.backbones import BACKBONES, BUNDLED
-from core.state.story import ARRIVALS, START, TUNED, has_templates, keep_template
 
 if TYPE_CHECKING:
     from core.state.workspace import Workspace
@@ -35,14 +33,14 @@ _N_CLUSTERS = 4  # as in the paper, whose images have four classes
 _N_IMAGES = 344  # as in the paper
 _N_OF_LINE = 280  # beside them: 140 to calibrate by, 140 to triage
 _N_ARRIVALS, _N_NEW = 24, 12  # that the story lets the line bring late
-# What the demo may promise: the least and the greatest share of wrong labels. 5 % is the usual
-# promise, but it takes 59 calibration images that the model is sure of without a wrong one, of the
-# 130 that show a single defect; 10 % takes 29. More than one wrong label in ten nobody
-# would leave standing. The range is fixed here, before any image of the line is seen. Within it
-# calibration images decide, and of the line's how many the model is sure of, never what they really
-# show. To take the strictest that labels anything spends a little of the chance that the promise
-# fails, as docs/methods/promise-and-audit.md says of every choice after looking.
-_PROMISES = (story.PROMISE, 0.1)
+# The greatest share of wrong labels that the demo may promise; the least is the story's. That one,
+# 5 %, is the usual promise, but it takes 59 calibration images that the model is sure of without a
+# wrong one, of the 130 that show a single defect; 10 % takes 29. More than one wrong label in ten
+# nobody would leave standing. The range is fixed here, before any image of the line is seen. Within
+# it calibration images decide, and of the line's how many the model is sure of, never what they
+# really show. To take the strictest that labels anything spends a little of the chance that the
+# promise fails, as docs/methods/promise-and-audit.md says of every choice after looking.
+_GREATEST_PROMISE = 0.1
 
 
 def add_commands(commands: Commands) -> None:
@@ -80,6 +78,8 @@ def add_commands(commands: Commands) -> None:
 
 def make_demo(session: Session, asked: Namespace) -> Answer:
     """Make the demo, or see that it is made."""
+    from core.jobs import story
+
     began = time.perf_counter()
     session = replace(session, folder=session.folder or session.settings.home / "demo")
     workspace = _open(session, asked)
@@ -127,7 +127,9 @@ def _tune(
     workspace: Workspace, steps: _Steps, keeper: _StoryKeeper, backbone: str
 ) -> tuple[Mapping[str, Any], str]:
     """Fine-tune and evaluate: what came out, and a line about it; few images train nothing."""
+    from core.jobs import story
     from core.jobs.training_set import choose_training_set, find_problems
+    from core.state.story import START
 
     config = story.fine_tune(backbone)
     problems = find_problems(workspace, config, choose_training_set(workspace, config))
@@ -163,7 +165,9 @@ def _triage(
 
     Without a model all images that have no label go to people.
     """
+    from core.jobs import story
     from core.state import models
+    from core.state.story import TUNED
 
     if model is None:
         n_queued = _queue_all(session, workspace)
@@ -196,11 +200,12 @@ def choose_promise(curve: Sequence[Mapping[str, float]]) -> float:
     Returns:
         The tolerated share of wrong labels; where nothing can be labelled, the strictest there is.
     """
-    low, high = _PROMISES
+    from core.jobs.story import PROMISE
+
     for point in curve:
-        if low <= point["max_error"] <= high and point["auto_share"]:
+        if PROMISE <= point["max_error"] <= _GREATEST_PROMISE and point["auto_share"]:
             return point["max_error"]
-    return low
+    return PROMISE
 
 
 def _queue_all(session: Session, workspace: Workspace) -> int:
@@ -269,6 +274,7 @@ class _StoryKeeper:
     def keep(self, stage: str) -> None:
         """Keep the workspace as it is now, unless people or models have been at work in it."""
         from core.state import applications
+        from core.state.story import START, keep_template
 
         if applications.list_applications(self._workspace):
             return
@@ -280,6 +286,8 @@ class _StoryKeeper:
     @property
     def is_there(self) -> bool:
         """Whether the story can be told."""
+        from core.state.story import has_templates
+
         return has_templates(self._settings)
 
     @property
@@ -293,6 +301,7 @@ class _StoryKeeper:
         """What the line brings late, in a folder of the workspace that each copy shares."""
         from core.images.synthetic import plan_arrivals, write_plan
         from core.images.synthetic.dataset import ANNOTATIONS
+        from core.state.story import ARRIVALS
 
         folder = self._workspace.folder(ARRIVALS)
         plan = plan_arrivals(_N_ARRIVALS, n_new=_N_NEW, seed=self._seed)

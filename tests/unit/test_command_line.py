@@ -390,7 +390,7 @@ def test_workspaces_are_made_listed_and_deleted(home: Path, ask: Ask) -> None:
 
 def test_a_demo_is_made_once(home: Path, quick_features: None, ask: Ask) -> None:
     code, first = ask("demo", "--n", 8)
-    assert (code, first["workspace"], first["n_images"]) == (0, str(home / "demo"), 8 + 4)
+    assert (code, first["workspace"], first["n_images"]) == (0, str(home / "demo"), 8 + 7)
     assert first["backbone"] == BUNDLED  # no other weights are here
     assert [step["step"] for step in first["steps"]] == [
         *("generate", "generate"),  # the data set, and what the line brings
@@ -414,12 +414,12 @@ def test_a_demo_of_too_few_images_to_train_on_still_leaves_a_queue(
 ) -> None:
     said = ask("demo", "--n", 8)[1]
     assert [said[name] for name in ("model", "plan", "application")] == [None] * 3
-    assert (said["n_labelled"], said["n_queued"]) == (0, 2)
+    assert (said["n_labelled"], said["n_queued"]) == (0, 3)
     workspace = open_workspace(home / "demo")
     queued = catalog.list_images(workspace, ImageFilter(queued=True))
-    assert {image.name for image in queued} == {"line_0001.jpg", "line_0002.jpg"}
+    assert {image.name for image in queued} == {f"line_000{i}.jpg" for i in (1, 2, 3)}
     n_changes = len(labels.list_batches(workspace))
-    assert ask("demo", "--n", 8)[1]["n_queued"] == 2
+    assert ask("demo", "--n", 8)[1]["n_queued"] == 3
     assert len(labels.list_batches(workspace)) == n_changes
 
 
@@ -434,7 +434,7 @@ def test_a_demo_of_other_images_takes_a_reset(home: Path, quick_features: None, 
     assert (code, "--reset" in other["error"]["next_step"]) == (1, True)
     assert open_workspace(home / "demo").uid == uid
     code, anew = ask("demo", "--n", 9, "--seed", 1, "--reset")
-    assert (code, anew["n_images"]) == (0, 9 + 4)
+    assert (code, anew["n_images"]) == (0, 9 + 7)
     assert open_workspace(home / "demo").uid != uid
 
 

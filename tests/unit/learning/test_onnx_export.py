@@ -26,8 +26,8 @@ from core.latent.backbones import (
     load_preprocessing,
 )
 from core.latent.embedding import decode_into
+from core.latent.random_network import draw_random_network
 from core.latent.torch_setup import import_torchvision
-from core.latent.weights import load_backbone, resolve_weights
 from core.learning.onnx_export import export_onnx
 
 SIZE = 64
@@ -247,7 +247,7 @@ def test_both_agree_on_real_images(real_data: Path, tmp_path):
     backbone = BACKBONES["mobilenet_v2"]
     preprocessing = load_preprocessing(backbone)
     pixels = read_some(real_data / "x-sdd", preprocessing, n=40)
-    network = load_backbone(resolve_weights(backbone.name, cache_dir=tmp_path, offline=True))
+    network = draw_random_network(backbone, seed=0)
     torch.manual_seed(0)
     network.set_submodule(backbone.head, nn.Linear(backbone.n_features, len(CLASSES)))
     path = tmp_path / "model.onnx"
