@@ -3,9 +3,7 @@
 None of them loads torch, umap or pacmap.
 """
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from core.latent.backbones import BACKBONES, BUNDLED, FAMILIES
 from core.latent.clustering_methods import METHODS as CLUSTERINGS
 from core.latent.methods import Parameter
 from core.latent.neighbors import nearest
+from core.latent.weights import torch_cache
 from core.learning.recipe import PAPER
 from core.report.facts import Facts
 from core.selection import MapSelection, Points, resolve_selection
@@ -69,18 +68,12 @@ def usual_backbone(workspace: Workspace, settings: Settings) -> str:
     if not settings.offline:
         return PAPER.backbone
     folders = [own_weights.folder(workspace), *filter(None, [settings.weights_dir])]
-    cached = _torch_cache()
+    cached = torch_cache()
     for name, backbone in BACKBONES.items():
         placed = any(own_weights.list_weights_in(folder, name) for folder in folders)
         if name != BUNDLED and (placed or any(cached.glob(f"{backbone.builder}*-*.pth"))):
             return name
     return BUNDLED
-
-
-def _torch_cache() -> Path:
-    """Where torch keeps what it downloads; torch itself is not loaded to say so."""
-    cache = Path(os.getenv("XDG_CACHE_HOME", "~/.cache")) / "torch"
-    return Path(os.getenv("TORCH_HOME", str(cache))).expanduser() / "hub" / "checkpoints"
 
 
 def projection_methods() -> Mapping[str, tuple[str, str, tuple[Parameter, ...]]]:

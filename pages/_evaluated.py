@@ -14,14 +14,13 @@ from core.analysis.models import as_percent
 from core.errors import OperatorError
 from core.jobs import queue
 from core.jobs.configs import ExplainImage
-from core.routes import PREFIX
 from core.state import catalog, job_rows, runs
 from core.state.catalog import ImageFilter
 from core.state.models import Model
 from core.state.workspace import Workspace
 from pages._access import current_person
 from pages._images import Heat, image_actions, ranked_gallery, show_gallery
-from pages._shared import counted, noted_metric, plain, show_error
+from pages._shared import counted, noted_metric, plain, routes_of, show_error
 
 ROLES = {
     "validation": "Validation",
@@ -69,7 +68,7 @@ def show_share(title: str, estimate: Estimate, *, help: str) -> None:
 def heat_maps(workspace: Workspace, model: Model, label: str = "") -> Heat:
     """Heat maps of a model for one class, the predicted one where empty."""
     query = f"?{urlencode({'label': label})}" if label else ""
-    url = f"{PREFIX.lstrip('/')}/{workspace.uid}/heat/{model.id}/{{id}}{query}"
+    url = f"{routes_of(workspace)}/heat/{model.id}/{{id}}{query}"
 
     def explain(image_id: int) -> None:
         asked = ExplainImage(model.id, image_id, label)

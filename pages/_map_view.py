@@ -16,7 +16,6 @@ from core.palette import (
     category_colour,
     category_symbol,
 )
-from core.routes import PREFIX
 from core.selection import parse_selection
 from core.state import catalog, runs, selections
 from core.state.cluster_names import cluster_names
@@ -25,7 +24,7 @@ from core.state.colourings import Colouring, colour, list_colourings
 from core.state.runs import Run
 from core.state.workspace import Workspace
 from pages._latent_map import Category, Frame, Resource, ScoreScale, StoredSelection, latent_map
-from pages._shared import go_to, image_urls, plain, told_apart
+from pages._shared import go_to, image_urls, plain, routes_of, told_apart
 
 _SELECTION = "latent_space.selection"  # (digest, seq of the map's message or None)
 
@@ -90,7 +89,7 @@ def draw_map(
     shown = _legend(
         workspace, workspace.uid, projection.id, colour_by, version, tuple(names.items())
     )
-    address = f"{PREFIX.lstrip('/')}/{workspace.uid}"
+    address = routes_of(workspace)
     latent_map(
         points=_points(address, projection),
         glide_from=None if glide_from is None else _points(address, glide_from),
@@ -180,7 +179,7 @@ def _stored(workspace: Workspace) -> StoredSelection | None:
     digest, seq = _held()
     if not digest:
         return None
-    url = f"{PREFIX.lstrip('/')}/{workspace.uid}/selection/{digest}"
+    url = f"{routes_of(workspace)}/selection/{digest}"
     return StoredSelection(url, digest, seq)
 
 

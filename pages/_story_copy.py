@@ -35,7 +35,7 @@ KEY = "story"
 CHARTS = f"{KEY}.charts"  # of a container whose columns lie one below the other on a narrow screen
 _COPY = "story_copy"  # uid of this session's copy; outlives a change of workspace
 AUDIT_SHARE = 0.2  # so that ten decisions hold some checks
-_PROMISES = (plot.PROMISE, 0.2)
+_GREATEST_PROMISE = 0.2
 
 
 def own_copy() -> Workspace:
@@ -158,10 +158,8 @@ def need_application(copy: Workspace) -> None:
 
 def usual_promise(plan: TriagePlan) -> float:
     """The strictest promise from 5 to 20 % that lets the model label anything; 5 % where none."""
-    low, high = _PROMISES
-    return next(
-        (p.max_error for p in plan.curve if low <= p.max_error <= high and p.auto_share), low
-    )
+    costs = ((point.max_error, point.auto_share) for point in plan.curve)
+    return plot.strictest_promise(costs, greatest=_GREATEST_PROMISE)
 
 
 def wait_for(copy: Workspace, text: str, kinds: tuple[type[JobConfig], ...]) -> None:

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from core.palette import RESERVED_MARKS, UNKNOWN_COLOUR, category_colour, class_colour
-from core.routes import PREFIX
 from core.state import catalog, runs, triage_cards
 from core.state.colourings import Category, colour
 from core.state.runs import Run
@@ -17,6 +16,7 @@ from core.state.workspace import Workspace
 from core.triage.wording import why_here
 from core.vocabulary import MULTIPLE, NOT_A_DEFECT, RESERVED_LABELS, UNUSABLE
 from pages._gallery import Badge
+from pages._shared import routes_of
 from pages._triage_card import Guess, MapSource, Neighbour, TriageItem, TriageLabel
 
 _MAP_VERSION = "triage.map_version"
@@ -89,7 +89,7 @@ def map_of(workspace: Workspace, projection: Run) -> MapSource:
     if _MAP_VERSION not in st.session_state:
         st.session_state[_MAP_VERSION] = catalog.fingerprint(workspace)
     version = st.session_state[_MAP_VERSION]
-    address = f"{PREFIX.lstrip('/')}/{workspace.uid}"
+    address = routes_of(workspace)
     return MapSource(
         f"{address}/points/{projection.id}",
         f"{address}/colours/{projection.id}?{urlencode({'by': 'label', 'v': version})}",

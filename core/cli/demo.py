@@ -200,12 +200,10 @@ def choose_promise(curve: Sequence[Mapping[str, float]]) -> float:
     Returns:
         The tolerated share of wrong labels; where nothing can be labelled, the strictest there is.
     """
-    from core.jobs.story import PROMISE
+    from core.jobs.story import strictest_promise
 
-    for point in curve:
-        if PROMISE <= point["max_error"] <= _GREATEST_PROMISE and point["auto_share"]:
-            return point["max_error"]
-    return PROMISE
+    costs = ((point["max_error"], point["auto_share"]) for point in curve)
+    return strictest_promise(costs, greatest=_GREATEST_PROMISE)
 
 
 def _queue_all(session: Session, workspace: Workspace) -> int:

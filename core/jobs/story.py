@@ -6,6 +6,8 @@ live is what the finished template shows.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from core.errors import OperatorError
 from core.jobs.configs import (
     CompareMaps,
@@ -60,6 +62,21 @@ def compare_maps(model: str) -> CompareMaps:
 def plan(model: str) -> PlanTriage:
     """The price of every promise; on the features that are there, not averaged over flips."""
     return PlanTriage(model, max_error=PROMISE, average_flips=False)
+
+
+def strictest_promise(costs: Iterable[tuple[float, float]], *, greatest: float) -> float:
+    """The strictest promise, no stricter than the usual one, that lets a model label anything.
+
+    Args:
+        costs: of a plan: tolerated share of wrong labels and share of images that are labelled
+            then, the strictest first.
+        greatest: tolerated share that is still promised.
+
+    Returns:
+        The tolerated share; where nothing can be labelled, the usual one.
+    """
+    labelling = (error for error, share in costs if PROMISE <= error <= greatest and share)
+    return next(labelling, PROMISE)
 
 
 def take_arrivals(copy: Workspace) -> ImportImages:

@@ -34,8 +34,7 @@ def find_bundled(folder: Path = BUNDLED_FOLDER) -> tuple[Path, str]:
     try:
         manifest = read_manifest(folder)
         path = folder / manifest["file"]
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = sha256_of(path)
     except (OSError, ValueError, KeyError) as error:
         raise _damaged(folder, str(error)) from error
     if sha256 != manifest["sha256"]:
@@ -95,12 +94,21 @@ def write_bundled(
     }
     save_file(half, path, metadata={name: json.dumps(value) for name, value in described.items()})
     path.chmod(0o644)  # safetensors writes for its owner alone
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    manifest = {"file": path.name, "sha256": sha256, "n_bytes": path.stat().st_size, **described}
+    manifest = {
+        "file": path.name,
+        "sha256": sha256_of(path),
+        "n_bytes": path.stat().st_size,
+        **described,
+    }
     (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
     shutil.copyfile(training_log, folder / LOG_FILE)
     return path
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _damaged(folder: Path, detail: str) -> OperatorError:

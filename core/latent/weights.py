@@ -36,7 +36,7 @@ from core.latent.backbones import (
     get_backbone,
     published_url,
 )
-from core.latent.bundled import find_bundled
+from core.latent.bundled import find_bundled, sha256_of
 from core.latent.random_network import draw_random_network
 from core.latent.torch_setup import import_torchvision
 
@@ -124,7 +124,7 @@ def resolve_weights(
         return bundled_weights()
 
     url = published_url(entry)
-    cached = (cache_dir or _torch_cache()) / PurePosixPath(urlparse(url).path).name
+    cached = (cache_dir or torch_cache()) / PurePosixPath(urlparse(url).path).name
     if cached.is_file():
         if _hash_matches(cached):
             return _resolved(entry, "cache", cached)
@@ -199,7 +199,7 @@ def load_backbone(resolved: ResolvedWeights, *, device: str = "cpu") -> nn.Modul
     if resolved.path is None:
         network = draw_random_network(entry, seed=resolved.seed or 0)
     else:
-        if not resolved.path.is_file() or _sha256(resolved.path) != resolved.sha256:
+        if not resolved.path.is_file() or sha256_of(resolved.path) != resolved.sha256:
             raise OperatorError(
                 f"The weights file {resolved.path.name} has changed.",
                 f"{resolved.path} is not the file that this run began with.",
@@ -400,19 +400,14 @@ def _resolved(backbone: Backbone, source: Source, path: Path) -> ResolvedWeights
         backbone=backbone.name,
         source=source,
         path=path,
-        sha256=_sha256(path),
+        sha256=sha256_of(path),
     )
 
 
-def _torch_cache() -> Path:
-    import torch
-
-    return Path(torch.hub.get_dir()) / "checkpoints"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def torch_cache() -> Path:
+    """Where torch keeps what it downloads, as `torch.hub` says it, without loading torch."""
+    cache = Path(os.getenv("XDG_CACHE_HOME", "~/.cache")) / "torch"
+    return Path(os.getenv("TORCH_HOME", str(cache))).expanduser() / "hub" / "checkpoints"
 
 
 def _expected_digits(path: Path) -> str:
@@ -424,7 +419,7 @@ def _expected_digits(path: Path) -> str:
 
 
 def _hash_matches(path: Path) -> bool:
-    return _sha256(path).startswith(_expected_digits(path))
+    return sha256_of(path).startswith(_expected_digits(path))
 
 
 class _WrongHashError(Exception):
