@@ -20,6 +20,7 @@ MULTIPLE = "multiple"
 NOT_A_DEFECT = "not_a_defect"
 UNUSABLE = "unusable"
 RESERVED_LABELS = (MULTIPLE, NOT_A_DEFECT, UNUSABLE)
+RESERVED_KEYS = {MULTIPLE: "m", NOT_A_DEFECT: "x", UNUSABLE: "u"}  # that give them
 
 ORDERS = ("uncertainty", "novelty", "diversity", "oldest")  # in which a queue can be worked off
 

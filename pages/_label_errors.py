@@ -17,7 +17,7 @@ from core.state.catalog import ImageFilter
 from core.state.label_book import keys_in_triage
 from core.state.runs import Run
 from core.state.workspace import Workspace
-from core.vocabulary import RESERVED_LABELS
+from core.vocabulary import RESERVED_KEYS
 from pages._access import current_person, require
 from pages._analyses import find_or_offer, offer_again
 from pages._gallery import Badge
@@ -35,7 +35,6 @@ from pages._shared import acting, changed, counted, image_urls, plain
 _KEY = "clusters_and_anomalies.label_errors"
 _ACKED = f"{_KEY}.acked"  # number of the last entry written, by the name of its log
 _LATEST = f"{_KEY}.latest"  # name of the log last received
-_RESERVED_KEYS = {"multiple": "m", "not_a_defect": "n", "unusable": "x"}
 _N_LIKE = 5
 MAX_ROWS = 500  # of the table
 
@@ -171,7 +170,7 @@ def label_keys(workspace: Workspace) -> list[LabelKey]:
         for name, key in keys_in_triage(workspace).items()
     ]
     reserved = [
-        LabelKey(name, class_colour(name, order), _RESERVED_KEYS[name]) for name in RESERVED_LABELS
+        LabelKey(name, class_colour(name, order), key) for name, key in RESERVED_KEYS.items()
     ]
     return [*classes, *reserved]
 

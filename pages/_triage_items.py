@@ -14,13 +14,12 @@ from core.state.runs import Run
 from core.state.triage_queue import QueueItem
 from core.state.workspace import Workspace
 from core.triage.wording import why_here
-from core.vocabulary import MULTIPLE, NOT_A_DEFECT, RESERVED_LABELS, UNUSABLE
+from core.vocabulary import RESERVED_KEYS
 from pages._gallery import Badge
 from pages._shared import routes_of
 from pages._triage_card import Guess, MapSource, Neighbour, TriageItem, TriageLabel
 
 _MAP_VERSION = "triage.map_version"
-_RESERVED_KEYS = {MULTIPLE: "m", NOT_A_DEFECT: "x", UNUSABLE: "u"}
 N_NEAREST = 5
 _N_EXAMPLES = 7  # one more than is shown: the image itself is none
 
@@ -50,8 +49,8 @@ class Labels:
         """Types have digits or keys of their own, reserved labels letters."""
         classes = [TriageLabel(name, self.colour(name), key) for name, key in self.key_of.items()]
         reserved = [
-            TriageLabel(name, self.colour(name), _RESERVED_KEYS[name], is_class=False)
-            for name in RESERVED_LABELS
+            TriageLabel(name, self.colour(name), key, is_class=False)
+            for name, key in RESERVED_KEYS.items()
         ]
         return [*classes, *reserved]
 

@@ -109,10 +109,12 @@ def _show_entry(workspace: Workspace, entry: Entry, entries: Sequence[Entry]) ->
             max_chars=MAX_DEFINITION,
             key=f"{_KEY}.definition.{entry.id}",
         )
+        own = [entry.shortcut] if entry.shortcut and entry.shortcut not in FREE_KEYS else []
+        keys = ["", *FREE_KEYS, *own]  # one that has since been given a meaning stays in sight
         key = st.selectbox(
             "Its own key in triage",
-            ["", *FREE_KEYS],
-            index=["", *FREE_KEYS].index(entry.shortcut or ""),
+            keys,
+            index=keys.index(entry.shortcut or ""),
             format_func=lambda each: each or "The digit of its place",
             key=f"{_KEY}.key.{entry.id}",
             width=260,

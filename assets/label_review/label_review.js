@@ -48,7 +48,7 @@ class LabelReview {
         this.given.node,
         element("div", { class: "lq-choices" }, [
           this.key("S", "Skip", () => this.decide("skip")),
-          this.key("U", "Undo", () => this.undo()),
+          this.key("⌫", "Undo", () => this.undo()),
         ]),
         element("div", { class: "lq-heading", text: "Another label" }),
         this.classes,
@@ -236,9 +236,10 @@ class LabelReview {
       ? { z: () => this.undo() }[letter]
       : {
         a: () => this.decide("accept"),
+        enter: () => this.decide("accept"),
         k: () => this.decide("keep"),
         s: () => this.decide("skip"),
-        u: () => this.undo(),
+        backspace: () => this.undo(),
       }[letter] ?? (label && (() => this.decide("label", label.text)));
     if (!run) return;
     event.preventDefault();

@@ -18,7 +18,7 @@ from core.state.workspace import Workspace
 
 ROLES = ("example", "counter_example", "borderline")  # of the images of an entry
 MAX_DEFINITION = 2000
-FREE_KEYS = "bdgjkopqrtvyz"  # letters that give no reserved label and no command in triage
+FREE_KEYS = "bdgjopqrtvyz"  # letters with no meaning in triage, nor in the review of labels
 _KEPT = ("name", "place", "shortcut", "definition", "is_retired", "merged_into")
 _PLACE = sa.func.coalesce(classes.c.place, classes.c.id)  # in the order of colours
 
@@ -239,7 +239,7 @@ def _free_key(connection: sa.Connection, class_id: int, shortcut: str | None) ->
     if len(key) > 1 or key not in FREE_KEYS:
         raise OperatorError(
             f"{key} cannot be the key of a type.",
-            "Digits give the first nine types, and other keys have a meaning in triage.",
+            "Digits give the first nine types, and other keys have a meaning already.",
             f"Choose one of {', '.join(FREE_KEYS)}.",
         )
     taken = connection.execute(

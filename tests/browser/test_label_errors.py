@@ -133,7 +133,7 @@ def test_a_reload_restores_what_was_left_and_goes_on_where_it_stopped(
     assert following not in done
     assert {label_of(small, image_id)[1] for image_id in done} == {"human"}
     assert looked_at(review) == 5
-    review.keyboard.press("u")
+    review.keyboard.press("Backspace")
     review.wait_for_function(
         "id => document.querySelector('.lq-review').dataset.id == id", arg=done[-1]
     )
@@ -146,7 +146,7 @@ def test_undo_brings_an_image_back_by_both_of_its_keys(review, small: Workspace)
     painted(review)
     review.keyboard.press("Control+z")
     assert painted(review) == second
-    review.keyboard.press("u")
+    review.keyboard.press("Backspace")
     review.wait_for_function(
         "id => document.querySelector('.lq-review').dataset.id == id", arg=first
     )

@@ -27,10 +27,10 @@ def test_a_type_is_defined_and_has_its_own_key(open_page: OpenPage, small: Works
     entry = find_entry(small, name)
     at = open_page("defect_types")
     at.text_area(key=f"defect_types.book.definition.{entry.id}").set_value("A spot.")
-    at.selectbox(key=f"defect_types.book.key.{entry.id}").set_value("k")
+    at.selectbox(key=f"defect_types.book.key.{entry.id}").set_value("g")
     click(at, f"FormSubmitter:defect_types.book.form.{entry.id}-Keep")
     entry = find_entry(small, name)
-    assert (entry.definition, entry.shortcut) == ("A spot.", "k")
+    assert (entry.definition, entry.shortcut) == ("A spot.", "g")
 
 
 def test_picked_images_become_a_type_and_more_of_it_is_looked_for(

@@ -1,7 +1,10 @@
 """A new model beside the one at work: compared on test images, promoted by what comes of it."""
 
+import json
+
 import pytest
 
+from core.__main__ import main
 from core.analysis.model_comparisons import newest_comparison
 from core.errors import OperatorError
 from core.jobs import promotion, queue
@@ -113,6 +116,25 @@ def test_without_a_test_image_that_neither_has_seen_there_is_nothing_to_compare_
     assert job.status == "failed"
     assert "no test image" in job.error["title"]
     assert compare(shop, models.get_model(shop, "1")).status == "failed"  # with itself
+
+
+def test_the_command_line_compares_and_says_what_it_found(
+    shop: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test = ids_of_test(shop)
+    new = add_erring_model(shop, monkeypatch, wrong=test[:8])
+    command = ["model", "compare-on-test", "1", new.id, "--workspace", str(shop.path)]
+    assert main([*command, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["is_worse"], said["both"]["n"], said["both"]["n_lost"]) == (True, len(test), 8)
+    assert {each["name"]: each["n_lost"] for each in said["classes"]} == {"dirt": 8, "drop": 0}
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    assert f"{new.id} against resnet18-1: {said['verdict']}" in told
+    assert f"{len(test)} test images" in told
+    assert "+0 -8" in told
+    assert main([*command[:-3], "nothing-1", *command[-2:]]) == 1
+    assert "nothing-1" in capsys.readouterr().err
 
 
 def test_a_promotion_asks_for_thresholds_under_the_promise_that_stands(
