@@ -2,7 +2,7 @@
 be given, the batch that grows as images come in, and how they are taken back.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,14 +21,15 @@ _SAME_BATCH_FOR = timedelta(hours=1)  # what comes in within it is one change on
 def wanted(
     connection: sa.Connection, labels: Sequence[NewLabel], items: Sequence[NewItem]
 ) -> tuple[list[NewLabel], list[NewItem]]:
-    """Those labels and items that are still to be given; the images are held."""
+    """Those labels and items that are still to be given; the images are held.
+
+    No label is given where a person has taken one away: people are asked again.
+    """
     ids = [each.image_id for each in labels] + [each.image_id for each in items]
     chosen = lock_images(connection, ids)
-    without = set(
-        connection.execute(
-            sa.select(images.c.id).where(chosen, images.c.label_origin.is_(None))
-        ).scalars()
-    )
+    query = sa.select(images.c.id, images.c.label_origin).where(chosen, images.c.label.is_(None))
+    origins = {row.id: row.label_origin for row in connection.execute(query)}
+    untouched = {image_id for image_id, origin in origins.items() if origin is None}
     waiting = set(
         connection.execute(
             sa.select(queue.c.image_id).where(
@@ -36,11 +37,11 @@ def wanted(
             )
         ).scalars()
     )
-    given = [each for each in labels if each.image_id in without - waiting]
+    given = [each for each in labels if each.image_id in untouched - waiting]
     describe_items(connection, [each for each in items if each.image_id in waiting])
     add_classes(connection, sorted({each.label for each in given if each.label}))
     given_ids = {each.image_id for each in given}
-    return given, [each for each in items if _still_wanted(each, without, waiting, given_ids)]
+    return given, [each for each in items if _still_wanted(each, origins, waiting, given_ids)]
 
 
 def growing_batch(
@@ -111,7 +112,9 @@ def withdraw_checks(
     return withdrawn.rowcount
 
 
-def _still_wanted(item: NewItem, without: set[int], waiting: set[int], given: set[int]) -> bool:
+def _still_wanted(
+    item: NewItem, without: Container[int], waiting: set[int], given: set[int]
+) -> bool:
     if item.image_id in waiting:
         return False
     if item.kind == "audit":

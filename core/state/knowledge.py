@@ -81,6 +81,17 @@ def labelled_by_people(workspace: Workspace, image_ids: np.ndarray) -> np.ndarra
         return np.isin(image_ids, list(found.scalars()))
 
 
+def cleared_by_people(workspace: Workspace, image_ids: np.ndarray) -> np.ndarray:
+    """Whether each image has no label because a person took it away: bool (n_images,).
+
+    Args:
+        image_ids: int array (n_images,).
+    """
+    query = sa.select(images.c.id).where(images.c.label.is_(None), images.c.label_origin == "human")
+    with reading(workspace) as connection:
+        return np.isin(image_ids, list(connection.execute(query).scalars()))
+
+
 def load_knowledge(workspace: Workspace, image_ids: np.ndarray) -> Knowledge:
     """What is known of these images; nothing of those that are no longer there.
 

@@ -136,6 +136,7 @@ def plan_by_risk(
     *,
     max_error: float,
     delta: float,
+    for_people: np.ndarray | None = None,
     curve_errors: Sequence[float] = CURVE_ERRORS,
 ) -> RiskPlan:
     """Let the model label as many images as the promise allows.
@@ -148,6 +149,7 @@ def plan_by_risk(
         images: to be routed.
         max_error: tolerated share of wrong automatic labels, in (0, 1).
         delta: chance that the promise fails, in (0, 1).
+        for_people: bool (n_images,), images that go to people whatever the model says of them.
         curve_errors: promises whose cost is told beside.
 
     Raises:
@@ -159,14 +161,18 @@ def plan_by_risk(
     def promise_for(error: float) -> Promise:
         return make_promise(of_calibration, is_wrong, THRESHOLDS, max_error=error, delta=delta)
 
+    def accepted(promise: Promise) -> np.ndarray:
+        is_auto = _accepted(of_images, promise)
+        return is_auto if for_people is None else is_auto & ~for_people
+
     promise = promise_for(max_error)
     return RiskPlan(
         promise=promise,
-        is_auto=_accepted(of_images, promise),
+        is_auto=accepted(promise),
         sureness=of_images,
         scale=scale,
         curve=tuple(
-            CurvePoint(error, _share(_accepted(of_images, promise_for(error))))
+            CurvePoint(error, _share(accepted(promise_for(error))))
             for error in sorted(curve_errors)
         ),
     )

@@ -2,8 +2,9 @@
 
 Everything follows from one embedding by the model's weights and its evaluation. Unless asked
 otherwise the features are averaged over the flips of each image, which costs four times the work
-once, and lets more images be labelled within the same promise (decision 0015). The plan is a run:
-`triage apply` and pages read from it who labels what.
+once, and lets more images be labelled within the same promise (decision 0015). Where a person has
+taken a label away no model gives one: people are asked again. The plan is a run: `triage apply` and
+pages read from it who labels what.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from core.jobs.steps.recording import Found, part, record
 from core.jobs.steps.run_ids import analysis_id
 from core.learning.evaluation import encode_targets, estimate_share
 from core.state import catalog, model_roles, models, runs
-from core.state.knowledge import load_knowledge
+from core.state.knowledge import cleared_by_people, load_knowledge
 from core.state.model_roles import CALIBRATION, TEST, TRAIN, VALIDATION, ImageRoles
 from core.state.models import Model
 from core.state.runs import Run
@@ -35,7 +36,7 @@ from core.triage.routing import RiskPlan, Scores, plan_by_risk
 if TYPE_CHECKING:
     from core.latent.novelty import NoveltyScorer
 
-VERSION = 3  # part of every run's id: raise it when the same input gives another plan
+VERSION = 4  # part of every run's id: raise it when the same input gives another plan
 
 
 def run(context: JobContext, config: PlanTriage) -> Mapping[str, Any]:
@@ -59,6 +60,7 @@ def run(context: JobContext, config: PlanTriage) -> Mapping[str, Any]:
     ids = runs.load_array(workspace, embedding, "image_ids")
     known = load_knowledge(workspace, ids)
     roles = model_roles.image_roles(workspace, model, ids)
+    cleared = cleared_by_people(workspace, ids)
     asked = {
         "model": model.id,
         "rule": config.rule,
@@ -66,6 +68,7 @@ def run(context: JobContext, config: PlanTriage) -> Mapping[str, Any]:
         "delta": config.delta,
         "of": config.of,
         "labels": known.digests["labels"],
+        "cleared": ids[cleared].tolist(),
         "roles": roles.digest,
         "seed": config.seed,
         "average_flips": config.average_flips,
@@ -76,7 +79,9 @@ def run(context: JobContext, config: PlanTriage) -> Mapping[str, Any]:
         id=analysis_id("triage_plan", asked, run=embedding.id, version=VERSION),
         parent=embedding,
         config=asked,
-        compute=lambda: _plan(context, config, model, embedding, evaluation, known.labels, roles),
+        compute=lambda: _plan(
+            context, config, model, embedding, evaluation, known.labels, roles, cleared
+        ),
     )
     return {"run": done.id, "evaluation": evaluation.id, **done.result}
 
@@ -89,10 +94,12 @@ def _plan(
     evaluation: Run,
     labels: tuple[str | None, ...],
     roles: ImageRoles,
+    cleared: np.ndarray,
 ) -> Found:
     workspace = context.workspace
     ids = runs.load_array(workspace, embedding, "image_ids")
     routed = _to_route(config, labels, roles)
+    for_people = cleared[routed]
     probabilities = runs.load_array(workspace, evaluation, "probabilities")
     predicted = probabilities.argmax(axis=1)[routed]
     context.report(0.8, f"Routing {len(routed):,} images")
@@ -101,10 +108,11 @@ def _plan(
         "confidence": probabilities[routed].max(axis=1).astype(np.float32),
     }
     if config.rule == "cluster":
-        predicted, is_auto, told = _by_cluster(context, model, evaluation, routed)
+        predicted, is_named, told = _by_cluster(context, model, evaluation, routed)
+        is_auto = is_named & ~for_people
     else:
         plan, novelty = _by_risk(
-            context, config, model, embedding, probabilities, labels, roles, routed
+            context, config, model, embedding, probabilities, labels, roles, routed, for_people
         )
         is_auto = plan.is_auto
         arrays["sureness"] = plan.sureness.astype(np.float32)
@@ -201,6 +209,7 @@ def _by_risk(
     labels: tuple[str | None, ...],
     roles: ImageRoles,
     routed: np.ndarray,
+    for_people: np.ndarray,
 ) -> tuple[RiskPlan, np.ndarray]:
     targets = encode_targets(labels, model.classes)
     is_labelled = np.array([label is not None for label in labels], bool)
@@ -227,6 +236,7 @@ def _by_risk(
         _chosen(scores, routed),
         max_error=config.max_error,
         delta=config.delta,
+        for_people=for_people,
     )
     return plan, novelty
 

@@ -67,6 +67,24 @@ def test_the_model_labels_what_it_is_sure_of_and_people_get_the_rest(
     assert (result["n_labelled"], result["n_queued"]) == (is_auto.sum(), (~is_auto).sum())
 
 
+@pytest.mark.parametrize("rule", ["risk", "cluster"])
+def test_where_a_person_has_taken_a_label_away_people_are_asked_again(
+    workspace: Workspace, model: Model, rule: str
+) -> None:
+    first = plan(workspace, model, rule=rule)
+    ids = runs.load_array(workspace, first, "image_ids")
+    sure = ids[runs.load_array(workspace, first, "is_auto")][:2].tolist()
+    labels.relabel(workspace, sure, "drop", actor="Ada")
+    labels.relabel(workspace, sure[:1], None, actor="Ada")
+    done = plan(workspace, model, rule=rule)
+    assert done.result["n_auto"] == first.result["n_auto"] - 2
+    assert done.result["n_queue"] == first.result["n_queue"] + 1
+    result = apply(workspace, done, audit_share=0.0, gold_share=0.0)
+    assert result["n_labelled"] == done.result["n_auto"]
+    assert sure[0] in {item.image_id for item in waiting(workspace)}
+    assert catalog.column(workspace, np.array(sure), "label") == [None, "drop"]
+
+
 def test_every_label_keeps_who_gave_it_and_how_sure_it_was(
     workspace: Workspace, model: Model
 ) -> None:

@@ -23,7 +23,13 @@ def even(n: int) -> Scores:
     return Scores(np.linspace(0, 1, n), np.linspace(1, 0, n))
 
 
-def plan(*, max_error: float = 0.05, n_calibration: int = 400, images: Scores) -> RiskPlan:
+def plan(
+    *,
+    max_error: float = 0.05,
+    n_calibration: int = 400,
+    images: Scores,
+    for_people: np.ndarray | None = None,
+) -> RiskPlan:
     """The least sure fifth of the calibration images is wrong."""
     return plan_by_risk(
         even(100),
@@ -32,6 +38,7 @@ def plan(*, max_error: float = 0.05, n_calibration: int = 400, images: Scores) -
         images,
         max_error=max_error,
         delta=0.05,
+        for_people=for_people,
     )
 
 
@@ -46,6 +53,16 @@ def test_images_in_the_tail_beyond_all_reference_images_are_still_told_apart() -
     scale = fit_scale(scores((0.99, 1), (0.99, 2), (0.99, 3)))
     nearer, farther = scale.measure(scores((0.9, 4), (0.9, 5)))
     assert nearer > farther > 0
+
+
+def test_what_is_for_people_is_labelled_at_no_price() -> None:
+    for_people = np.arange(50) == 49  # the surest
+    free = plan(images=even(50))
+    held = plan(images=even(50), for_people=for_people)
+    assert held.is_auto.tolist() == (free.is_auto & ~for_people).tolist()
+    assert free.is_auto[49]
+    lost = [a.auto_share - b.auto_share for a, b in zip(free.curve, held.curve, strict=True)]
+    assert {round(each, 9) for each in lost} == {0.0, 0.02}
 
 
 def test_a_scale_made_again_from_what_is_kept_measures_the_same() -> None:
