@@ -21,7 +21,7 @@ from core.jobs.configs import ExportModel
 from core.state import job_rows, models
 from core.state.models import MAX_NOTES, Model
 from core.state.workspace import Workspace
-from pages._promotion import ask_reason, offer_promotion
+from pages._promotion import ask_reason, offer_promotion, say_what_follows
 from pages._shared import acting, as_size, go_to, plain, routes_of, show_error, submit
 from pages._training_run import show_curves
 
@@ -47,6 +47,7 @@ def show_model(workspace: Workspace, model: Model, *, promoted: Model | None) ->
         _edit_notes(workspace, model)
         _export(workspace, model)
         _delete(workspace, model, is_promoted=is_promoted)
+    say_what_follows(workspace, model)
     _show_exports(workspace, model)
     history = model.result.get("history", ())
     if history:

@@ -1,13 +1,19 @@
-"""Putting a model to work: after a comparison with the one at work, or by overruling it."""
+"""Putting a model to work: after a comparison with the one at work, or by overruling it; and what
+is left to do before it labels.
+"""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from core.analysis.model_comparisons import WORSE, PairedModels
+from core.analysis.plans import newest_plan
 from core.errors import OperatorError
 from core.jobs import promotion
-from core.jobs.configs import CompareModels
+from core.jobs.configs import CompareModels, PlanTriage
+from core.settings import PROJECT_ROOT
+from core.state import job_rows, models
+from core.state.job_rows import Job
 from core.state.models import FEWEST_WORDS, Model
 from core.state.workspace import Workspace
 from pages._access import require
@@ -32,6 +38,9 @@ def offer_promotion(
         compared: the two, as far as they have been compared.
         key: that the keys of these widgets begin with.
     """
+    if _is_being_compared(workspace, new):
+        st.markdown(":material/balance: Both models are being measured on the same test images.")
+        return
     is_measured = compared is not None and compared.is_current
     if at_work is not None and not is_measured:
         _compare_first(workspace, new, at_work, key=key)
@@ -80,6 +89,49 @@ def _overrule(workspace: Workspace, new: Model, why_not: str, *, key: str) -> No
             help=None if is_said else f"Say why, in at least {FEWEST_WORDS} words.",
         ):
             _put_to_work(workspace, new, reason, overrule=True)
+
+
+def say_what_follows(workspace: Workspace, model: Model, *, is_on_plan: bool = False) -> None:
+    """Say so where a model is at work, and the labels in force are still another's.
+
+    Args:
+        is_on_plan: whether the plan is on the same page.
+    """
+    promoted = models.promoted(workspace)
+    standing = promotion.standing_application(workspace)
+    if promoted is None or standing is None or model.id != promoted.id:
+        return
+    if standing.model == promoted.id:
+        return
+    plan = newest_plan(workspace, promoted, standing.rule)
+    if any(job.config["model"] == promoted.id for job in _active(workspace, PlanTriage.kind)):
+        ready = "Its thresholds are being calibrated: then apply the plan, to let it label."
+    elif plan is None or not plan.is_current:
+        ready = "Plan with it to calibrate its thresholds, then apply the plan."
+    else:
+        where = "below" if is_on_plan else "of the page Triage"
+        ready = f"Its thresholds are calibrated: apply the plan {where} to let it label."
+    with st.container():
+        st.info(
+            f"**{plain(promoted.id)} is promoted, and has labelled nothing yet.** What "
+            f"{plain(standing.model)} labelled stands until you revert it. {ready}",
+            icon=":material/swap_horiz:",
+        )
+        if not is_on_plan:
+            st.page_link(
+                PROJECT_ROOT / "pages" / "triage.py",
+                label="Automatic labelling",
+                icon=":material/arrow_forward:",
+                query_params={"triage.view": "Automatic"},
+            )
+
+
+def _is_being_compared(workspace: Workspace, new: Model) -> bool:
+    return any(job.config["new"] == new.id for job in _active(workspace, CompareModels.kind))
+
+
+def _active(workspace: Workspace, kind: str) -> list[Job]:
+    return job_rows.list_jobs(workspace, kinds=(kind,), statuses=job_rows.ACTIVE)
 
 
 def _put_to_work(workspace: Workspace, new: Model, reason: str, *, overrule: bool) -> None:

@@ -20,7 +20,7 @@ from pages._access import require
 from pages._images import ranked_gallery
 from pages._models import choose_model
 from pages._paired_models import show_paired
-from pages._promotion import offer_promotion
+from pages._promotion import offer_promotion, say_what_follows
 from pages._shared import (
     acting,
     capital,
@@ -51,6 +51,7 @@ def show_retraining(workspace: Workspace) -> None:
     except OperatorError as error:
         show_error(error)
         return
+    say_what_follows(workspace, base)
     st.subheader(f"Since {plain(base.id)} was trained", anchor=False)
     _show_news(workspace, news)
     show_trainings(workspace)

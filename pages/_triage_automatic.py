@@ -12,13 +12,13 @@ from core.analysis.models import describe_model
 from core.analysis.plans import TriagePlan, newest_plan
 from core.errors import OperatorError
 from core.figures.triage import RulePoint
-from core.jobs import promotion
 from core.jobs.configs import TRIAGE_RULES, ApplyTriage, PlanTriage
 from core.state import applications, job_rows, models, runs
 from core.state.applications import Application
 from core.state.models import Model
 from core.state.workspace import Workspace
 from pages._access import require
+from pages._promotion import say_what_follows
 from pages._shared import (
     acting,
     counted,
@@ -60,7 +60,7 @@ def show_automatic(workspace: Workspace) -> None:
         delta = _choose_delta() if rule == "risk" else _DELTAS[0]
         plan = newest_plan(workspace, model, rule)
         _offer_plan(workspace, model, rule, delta, plan)
-    _say_what_stands(workspace, model, plan)
+    say_what_follows(workspace, model, is_on_plan=True)
     if plan is None:
         _explain(rule)
     elif rule == "risk":
@@ -128,26 +128,6 @@ def _offer_plan(
 def _is_under_way(workspace: Workspace) -> bool:
     active = job_rows.list_jobs(workspace, statuses=job_rows.ACTIVE)
     return any(job.kind in {each.kind for each in _JOBS} for job in active)
-
-
-def _say_what_stands(workspace: Workspace, model: Model, plan: TriagePlan | None) -> None:
-    """Say so where another model was promoted, and the labels in force are still the old one's."""
-    promoted = models.promoted(workspace)
-    standing = promotion.standing_application(workspace)
-    if promoted is None or standing is None or model.id != promoted.id:
-        return
-    if standing.model == promoted.id:
-        return
-    ready = (
-        "Its thresholds are calibrated: apply the plan below to let it label."
-        if plan is not None and plan.is_current
-        else "Plan with it to calibrate its thresholds, then apply the plan."
-    )
-    st.info(
-        f"**{plain(promoted.id)} is promoted, and has labelled nothing yet.** What "
-        f"{plain(standing.model)} labelled stands until you revert it. {ready}",
-        icon=":material/swap_horiz:",
-    )
 
 
 def _explain(rule: str) -> None:
@@ -283,6 +263,11 @@ def _offer_apply(
         gold = _share("Known images mixed in", 2, "gold", "To measure each person's accuracy.")
         st.caption("Checked and known images look like all others, and so many others are blind.")
     stands = plan.applied is not None and chosen == plan.max_error
+    if plan.n_waiting and not stands:
+        st.caption(
+            f"Already in the queue, and left to people there: {plan.n_waiting:,} of the "
+            f"{counted(plan.n_images, 'image')}."
+        )
     if not n_auto:
         title = f"Send all {plan.n_images:,} to people"
         help = "Labels nothing: every image of this plan waits in the queue for a person."

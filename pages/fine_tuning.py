@@ -8,6 +8,7 @@ from core.jobs.configs import (
     ExportModel,
     ForecastTraining,
     ImportModel,
+    PlanTriage,
 )
 from core.state import catalog, models
 from core.state.workspace import Workspace
@@ -26,7 +27,14 @@ from pages._shared import (
 from pages._training_form import show_training_form
 from pages._training_run import show_trainings
 
-JOBS = (ForecastTraining, CompareBackbones, CompareModels, ExportModel, ImportModel)
+JOBS = (
+    ForecastTraining,
+    CompareBackbones,
+    CompareModels,
+    PlanTriage,  # a promotion asks for one
+    ExportModel,
+    ImportModel,
+)
 
 
 def show_training(workspace: Workspace) -> None:

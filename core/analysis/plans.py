@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from core.analysis.evaluations import holds
-from core.state import applications, runs
+from core.state import applications, catalog, runs
 from core.state.applications import Application
+from core.state.catalog import ImageFilter
 from core.state.models import Model
 from core.state.runs import Run
 from core.state.workspace import Workspace
@@ -20,12 +23,14 @@ class TriagePlan:
         curve: what other promises would cost, the strictest first; empty for the paper's rule.
         is_current: labels, roles and images are those that it was made from.
         applied: what came of applying it, unless that was reverted; None where it never was.
+        n_waiting: of its images, those that people are asked about already, and stay so.
     """
 
     run: Run
     curve: tuple[CurvePoint, ...]
     is_current: bool
     applied: Application | None
+    n_waiting: int
 
     @property
     def n_images(self) -> int:
@@ -65,9 +70,11 @@ def _read(workspace: Workspace, model: Model, run: Run) -> TriagePlan:
         if each.plan == run.id and not each.reverted_at
     ]
     embedding = runs.get_run(workspace, run.parent_id or "")
+    waiting = catalog.image_ids(workspace, ImageFilter(labels=(None,), queued=True))
     return TriagePlan(
         run=run,
         curve=tuple(CurvePoint(**point) for point in run.result.get("curve", ())),
         is_current=holds(workspace, model, run, images_of=embedding),
         applied=next(iter(standing), None),
+        n_waiting=int(np.isin(runs.load_array(workspace, run, "image_ids"), waiting).sum()),
     )

@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.analysis.models import describe_model
+from core.jobs import queue
 from core.jobs.configs import (
     CompareBackbones,
     CompareModels,
@@ -304,6 +305,9 @@ def test_a_model_is_promoted_with_a_reason_and_rolled_back(
     at = click(at, f"{PAGE}.compare_and_promote")
     (asked,) = submitted(split, CompareModels)
     assert asked == CompareModels(first.id, second.id, promote=True, reason="fewer epochs")
+    (waiting,) = job_rows.list_jobs(split, kinds=(CompareModels.kind,))
+    queue.cancel(split, waiting.id)
+    at = open_models(open_page, second)
     checked(at.text_input(key=f"{PAGE}.overrule.reason").set_value("because").run())
     assert at.button(key=f"{PAGE}.overrule").disabled
     checked(at.text_input(key=f"{PAGE}.overrule.reason").set_value("better on drops").run())

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from core.jobs.configs import CompareModels, FineTune, from_json
+from core.jobs import queue
+from core.jobs.configs import ApplyTriage, CompareModels, FineTune, PlanTriage, from_json
 from core.state import catalog, job_rows, labels, models
 from core.state.catalog import ImageFilter
 from core.state.workspace import Workspace
@@ -57,6 +58,10 @@ def test_a_worse_model_is_shown_beside_the_old_one_and_needs_a_reason(
     click(at, f"{KEY}.compare_only")
     (waiting,) = job_rows.list_jobs(shop, statuses=job_rows.ACTIVE)
     assert from_json(CompareModels, dict(waiting.config)) == CompareModels("resnet18-1", new.id)
+    at = open_page(PAGE, fine_tuning__view="Retrain")
+    assert "being measured on the same test images" in texts(at)
+    assert not {f"{KEY}.compare_only", f"{KEY}.overrule"} & {each.key for each in at.button}
+    queue.cancel(shop, waiting.id)
     assert do(shop, CompareModels("resnet18-1", new.id)).status == "succeeded"
     at = open_page(PAGE, fine_tuning__view="Retrain")
     assert "is worse beyond chance than resnet18-1" in texts(at)
@@ -67,6 +72,25 @@ def test_a_worse_model_is_shown_beside_the_old_one_and_needs_a_reason(
     click(checked(at.run()), f"{KEY}.overrule")
     assert models.promoted(shop) == new
     assert models.list_promotions(shop)[0].is_overruled
+
+
+def test_what_is_left_to_do_after_a_promotion_is_said(
+    open_page: OpenPage, shop: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = add_erring_model(shop, monkeypatch)
+    plan = do(shop, PlanTriage("resnet18-1", max_error=0.08)).result["run"]
+    assert do(shop, ApplyTriage(plan)).status == "succeeded"
+    labels.relabel(shop, catalog.image_ids(shop).tolist()[:1], None, actor="Ada")  # to be routed
+    assert do(shop, CompareModels("resnet18-1", new.id, promote=True)).status == "succeeded"
+    told = texts(open_page(PAGE, fine_tuning__view="Retrain"))
+    assert "is promoted, and has labelled nothing yet" in told
+    assert "Its thresholds are being calibrated" in told
+    (waiting,) = job_rows.list_jobs(shop, statuses=job_rows.ACTIVE)
+    queue.cancel(shop, waiting.id)
+    assert "Plan with it" in texts(open_page(PAGE, fine_tuning__view="Retrain"))
+    assert do(shop, PlanTriage(new.id, max_error=0.08)).status == "succeeded"
+    told = texts(open_page(PAGE, fine_tuning__view="Retrain"))
+    assert "apply the plan of the page Triage" in told
 
 
 def models_compared(workspace: Workspace) -> str:

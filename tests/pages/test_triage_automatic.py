@@ -144,6 +144,10 @@ def test_a_plan_is_shown_with_its_numbers(open_view: OpenView, shop: Workspace) 
     assert read_off in said
     assert len(at.get("plotly_chart")) == 1
     assert at.button(key=f"{PAGE}.apply").label == "Apply at 5%"
+    assert "Already in the queue" not in said
+    waits = runs.load_array(shop, plan_of(shop), "image_ids")[:1].tolist()
+    labels.set_queued(shop, waits, True, actor="Ada")
+    assert f"left to people there: 1 of the {n} images." in texts(open_view("Automatic"))
 
 
 def test_a_plan_that_holds_is_not_made_again_until_something_has_changed(
