@@ -38,11 +38,14 @@ def show_candidates(workspace: Workspace, *, per_page: int = _PAGE) -> None:
             icon=":material/search:",
             type="secondary" if found else "primary",
             key=f"{_KEY}.find",
-            help="Ranks every image that nobody has labelled; it takes seconds.",
         ):
             submit(workspace, FindCandidates(name, embedding.id), role="operator")
             st.rerun()
     if found is None:
+        st.markdown(
+            f"Every image that nobody has labelled is ranked by how like {plain(name)} it is, and "
+            "the likeliest are confirmed as a grid. It takes seconds."
+        )
         return
     _show_certainty(workspace, name, found)
     _show_grid(workspace, name, found["candidates"], per_page=per_page)
