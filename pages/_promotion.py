@@ -104,6 +104,8 @@ def say_what_follows(workspace: Workspace, model: Model, *, is_on_plan: bool = F
     if standing.model == promoted.id:
         return
     plan = newest_plan(workspace, promoted, standing.rule)
+    if plan is not None and plan.applied:
+        return  # nothing was left to label: it labels what comes in
     if any(job.config["model"] == promoted.id for job in _active(workspace, PlanTriage.kind)):
         ready = "Its thresholds are being calibrated: then apply the plan, to let it label."
     elif plan is None or not plan.is_current:

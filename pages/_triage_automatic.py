@@ -177,17 +177,23 @@ def show_risk(
             key=key,
         )
         point = plan.at(chosen)
-        n_auto = round(point.auto_share * plan.n_images)
-        _show_routes(n_auto, plan.n_images)
+        n_auto = round(point.auto_share * plan.n_told)
+        _show_routes(n_auto, plan.n_told)
+        if not plan.n_images:
+            st.caption(
+                "No image waits for a label. These are the calibration images: what comes in is "
+                "like them."
+            )
         _say_promise(plan, chosen, n_auto)
-        _offer_apply(workspace, plan, chosen, n_auto, apply=apply, audit_percent=audit_percent)
+        if n_auto or plan.n_images:
+            _offer_apply(workspace, plan, chosen, n_auto, apply=apply, audit_percent=audit_percent)
     with left:
         st.plotly_chart(
             figures.risk_coverage(
                 plan.curve,
                 point,
                 _rule_point(workspace, model),
-                n_images=plan.n_images,
+                n_images=plan.n_told,
             ),
             key=f"{_KEY}.curve",
             config={"displayModeBar": False},

@@ -38,6 +38,11 @@ class TriagePlan:
         return self.run.n_images
 
     @property
+    def n_told(self) -> int:
+        """Images that its shares are of: those that it routes, else the calibration images."""
+        return self.n_images or int(self.run.result["n_calibration"])
+
+    @property
     def max_error(self) -> float:
         """The tolerated share of wrong automatic labels."""
         value: float = self.run.config["max_error"]

@@ -335,7 +335,10 @@ def _audit_lines(found: AuditReading) -> list[str]:
 def _lines(plan: Mapping[str, Any]) -> list[str]:
     n = plan["n_auto"] + plan["n_queue"]
     lines = [
-        f"{plan['run']}: of {n:,} images {plan['model']} would label {plan['n_auto']:,} "
+        f"{plan['run']}: no image waits; of what comes in {plan['model']} would label "
+        f"{plan['auto_share']:.1%}, by the calibration images."
+        if not n
+        else f"{plan['run']}: of {n:,} images {plan['model']} would label {plan['n_auto']:,} "
         f"({plan['auto_share']:.1%}); {plan['n_queue']:,} go to people."
     ]
     promised = f"at most {plan['max_error']:.1%} wrong, but for a chance of {plan['delta']:.1%}"

@@ -20,13 +20,15 @@ from core.state.job_rows import Job
 from core.state.models import Model, Promotion
 from core.state.workspace import Workspace
 
+_UNLABELLED = ImageFilter(labels=(None,))
+
 
 @dataclass(frozen=True)
 class Promoted:
     """A promotion, and the job that recalibrates the thresholds.
 
     Attributes:
-        recalibration: None where no promise stands yet, or no image waits for a label.
+        recalibration: None where nothing was labelled automatically yet.
     """
 
     promotion: Promotion
@@ -82,8 +84,10 @@ def roll_back(workspace: Workspace, *, actor: str, reason: str = "") -> Promoted
 def _recalibrate(workspace: Workspace, model: Model, *, actor: str) -> Job | None:
     """Ask for a plan by this model under the promise that stands."""
     standing = standing_application(workspace)
-    if standing is None or not len(catalog.image_ids(workspace, ImageFilter(labels=(None,)))):
+    if standing is None:
         return None
+    if standing.rule == "cluster" and not catalog.count_images(workspace, _UNLABELLED):
+        return None  # that rule promises nothing of what is still to come
     config = PlanTriage(
         model.id, rule=standing.rule, max_error=standing.max_error, delta=standing.delta
     )

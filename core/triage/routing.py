@@ -89,7 +89,8 @@ class CurvePoint:
 
     Attributes:
         max_error: the tolerated share of wrong automatic labels.
-        auto_share: of the images to be routed, in [0, 1].
+        auto_share: of the images to be routed, in [0, 1]; where there are none, of the calibration
+            images, which what comes in is like.
     """
 
     max_error: float
@@ -105,6 +106,7 @@ class RiskPlan:
         is_auto: bool (n_images,), whether the model labels the image.
         sureness: float64 (n_images,), in [0, 1].
         scale: what measures the sureness of any other image of this model.
+        auto_share: of the images that the model labels, as in `CurvePoint`.
         curve: error promised against images labelled, the strictest promise first.
     """
 
@@ -112,6 +114,7 @@ class RiskPlan:
     is_auto: np.ndarray
     sureness: np.ndarray
     scale: SurenessScale
+    auto_share: float
     curve: tuple[CurvePoint, ...]
 
 
@@ -165,16 +168,18 @@ def plan_by_risk(
         is_auto = _accepted(of_images, promise)
         return is_auto if for_people is None else is_auto & ~for_people
 
+    def share(promise: Promise) -> float:
+        told = accepted(promise) if len(images) else _accepted(of_calibration, promise)
+        return float(told.mean()) if len(told) else 0.0
+
     promise = promise_for(max_error)
     return RiskPlan(
         promise=promise,
         is_auto=accepted(promise),
         sureness=of_images,
         scale=scale,
-        curve=tuple(
-            CurvePoint(error, _share(accepted(promise_for(error))))
-            for error in sorted(curve_errors)
-        ),
+        auto_share=share(promise),
+        curve=tuple(CurvePoint(error, share(promise_for(error))) for error in sorted(curve_errors)),
     )
 
 
@@ -182,7 +187,3 @@ def _accepted(sureness: np.ndarray, promise: Promise) -> np.ndarray:
     if promise.threshold is None:
         return np.zeros(len(sureness), bool)
     return sureness >= promise.threshold
-
-
-def _share(chosen: np.ndarray) -> float:
-    return float(chosen.mean()) if len(chosen) else 0.0

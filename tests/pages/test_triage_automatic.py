@@ -150,6 +150,22 @@ def test_a_plan_is_shown_with_its_numbers(open_view: OpenView, shop: Workspace) 
     assert f"left to people there: 1 of the {n} images." in texts(open_view("Automatic"))
 
 
+def test_where_nothing_waits_a_plan_is_shown_by_its_calibration_images(
+    open_view: OpenView, shop: Workspace
+) -> None:
+    waits = catalog.image_ids(shop, catalog.ImageFilter(labels=(None,))).tolist()
+    labels.relabel(shop, waits, "drop", actor="Ada")
+    assert do(shop, PlanTriage(model_of(shop).id)).status == "succeeded"
+    at = open_view("Automatic")
+    told = plan_of(shop).result
+    n, n_auto = told["n_calibration"], told["n_accepted"]
+    assert metrics(at)["Labelled by the model"] == (f"{n_auto}", f"{n_auto / n:.1%}")
+    assert "what comes in is like them" in texts(at)
+    assert at.button(key=f"{PAGE}.apply").label == "Apply at 5%"
+    at = slide(at, min(each["max_error"] for each in told["curve"]))
+    assert f"{PAGE}.apply" not in {each.key for each in at.button}
+
+
 def test_a_plan_that_holds_is_not_made_again_until_something_has_changed(
     open_view: OpenView, shop: Workspace
 ) -> None:

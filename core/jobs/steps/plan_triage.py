@@ -110,11 +110,12 @@ def _plan(
     if config.rule == "cluster":
         predicted, is_named, told = _by_cluster(context, model, evaluation, routed)
         is_auto = is_named & ~for_people
+        auto_share = float(is_auto.mean())
     else:
         plan, novelty = _by_risk(
             context, config, model, embedding, probabilities, labels, roles, routed, for_people
         )
-        is_auto = plan.is_auto
+        is_auto, auto_share = plan.is_auto, plan.auto_share
         arrays["sureness"] = plan.sureness.astype(np.float32)
         arrays["novelty"] = novelty[routed].astype(np.float32)
         arrays["reference_confidence"] = plan.scale.confidences
@@ -130,7 +131,7 @@ def _plan(
         "of": config.of,
         "n_auto": int(is_auto.sum()),
         "n_queue": int(len(routed) - is_auto.sum()),
-        "auto_share": float(is_auto.mean()),
+        "auto_share": auto_share,
         "max_error": config.max_error,
         "delta": config.delta,
         **told,
@@ -156,7 +157,8 @@ def _to_route(config: PlanTriage, labels: tuple[str | None, ...], roles: ImageRo
     """Rows of the images to route.
 
     Raises:
-        OperatorError: there are none.
+        OperatorError: there are none; the promise of the risk rule can be read off without any, for
+            what comes in.
     """
     if config.of == "test":
         rows = roles.rows(TEST)
@@ -167,7 +169,7 @@ def _to_route(config: PlanTriage, labels: tuple[str | None, ...], roles: ImageRo
             [row for row, label in enumerate(labels) if label is None and row not in seen], np.int64
         )
         next_step = "Import images without labels, or plan for the test images with --of test."
-    if not len(rows):
+    if not len(rows) and (config.of == "test" or config.rule == "cluster"):
         raise OperatorError("There are no images to route.", next_step=next_step)
     return rows
 

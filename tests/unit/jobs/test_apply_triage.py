@@ -85,6 +85,30 @@ def test_where_a_person_has_taken_a_label_away_people_are_asked_again(
     assert catalog.column(workspace, np.array(sure), "label") == [None, "drop"]
 
 
+def test_where_nothing_waits_the_promise_is_made_for_what_comes_in(
+    workspace: Workspace, model: Model
+) -> None:
+    first = plan(workspace, model)
+    ids = runs.load_array(workspace, first, "image_ids").tolist()
+    labels.relabel(workspace, ids, "drop", actor="Ada")
+    done = plan(workspace, model)
+    told = done.result
+    assert (done.n_images, told["n_auto"], told["n_queue"]) == (0, 0, 0)
+    for read_off in ("threshold", "n_accepted", "n_wrong"):
+        assert told[read_off] == first.result[read_off]
+    assert told["auto_share"] == told["n_accepted"] / told["n_calibration"]
+    shares = [point["auto_share"] for point in told["curve"]]
+    assert shares == sorted(shares)
+    assert 0 < told["auto_share"] in shares
+    result = apply(workspace, done)
+    assert (result["n_labelled"], result["n_queued"], result["n_audited"]) == (0, 0, 0)
+    standing = applications.standing(workspace, model.id)
+    assert standing is not None
+    assert standing.plan == done.id
+    job = do(workspace, PlanTriage(model.id, rule="cluster"))
+    assert "no images to route" in job.error["title"]
+
+
 def test_every_label_keeps_who_gave_it_and_how_sure_it_was(
     workspace: Workspace, model: Model
 ) -> None:

@@ -120,10 +120,11 @@ def test_an_infeasible_promise_labels_nothing() -> None:
     assert found.promise.n_needed > 50
 
 
-def test_no_images_are_routed_nowhere() -> None:
+def test_without_images_the_calibration_images_tell_the_price() -> None:
     found = plan(images=Scores(np.empty(0), np.empty(0)))
     assert found.is_auto.shape == (0,)
-    assert {point.auto_share for point in found.curve} == {0.0}
+    assert found.auto_share == found.promise.n_accepted / found.promise.n_calibration
+    assert found.auto_share in {point.auto_share for point in found.curve}
 
 
 def test_without_a_reference_there_is_no_scale() -> None:
