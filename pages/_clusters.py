@@ -243,7 +243,6 @@ def show_examples(
         pd.DataFrame(rows),
         hide_index=True,
         row_height=64,
-        height=min(520, 40 + 64 * len(rows)),
         column_config={
             "cluster": st.column_config.NumberColumn(width="small"),
             "name": st.column_config.TextColumn(width="small"),

@@ -162,7 +162,6 @@ def show_duplicates(workspace: Workspace, facts: Facts) -> None:
         table if facts.conflicts else table.drop(columns="different labels"),
         hide_index=True,
         row_height=56,
-        height=min(370, 40 + 56 * len(shown)),
         column_config={
             "image": st.column_config.ImageColumn(width=80),
             "different labels": st.column_config.ListColumn(width="medium"),
@@ -212,7 +211,6 @@ def show_look_alikes(workspace: Workspace, facts: Facts) -> None:
         table,
         hide_index=True,
         row_height=56,
-        height=min(370, 40 + 56 * len(shown)),
         column_config={
             "one": st.column_config.ImageColumn("", width=80),
             "another": st.column_config.ImageColumn("", width=80),

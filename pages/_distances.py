@@ -92,7 +92,7 @@ def show_table(shown: Mapping[str, MeasuredLabelling]) -> None:
         st.dataframe(
             table,
             hide_index=True,
-            height=40 + 35 * len(table),
+            height="content",
             column_config={
                 "metric": st.column_config.TextColumn(width="medium"),
                 "what it tells": st.column_config.TextColumn(width="large"),

@@ -238,7 +238,6 @@ def show_table(workspace: Workspace, errors: LabelErrors, review: LabelReview) -
         table,
         hide_index=True,
         row_height=64,
-        height=min(640, 40 + 64 * max(1, len(table))),
         column_config={
             "image": st.column_config.ImageColumn(width=80),
             "doubt": st.column_config.ProgressColumn(format="%.2f", min_value=0.0, max_value=1.0),
@@ -301,7 +300,6 @@ def show_conflicts(workspace: Workspace, embedding: Run) -> None:
         table,
         hide_index=True,
         row_height=64,
-        height=min(370, 40 + 64 * len(shown)),
         column_config={
             **{f"image {n}": st.column_config.ImageColumn("", width=80) for n in range(1, 5)},
             "images": st.column_config.NumberColumn(width="small"),

@@ -80,7 +80,6 @@ def _show_news(workspace: Workspace, news: News) -> None:
         st.dataframe(
             pd.DataFrame(rows, columns=["what", "label", "images"]),
             hide_index=True,
-            height=min(36 * (len(rows) + 1), 260),
             key=f"{_KEY}.changes",
         )
     ids = [image for image, _, _ in news.relabelled]

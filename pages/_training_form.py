@@ -22,7 +22,6 @@ from pages._recipe_form import choose_network, choose_recipe
 from pages._shared import as_duration, as_size, counted, next_step, plain, show_error, submit
 
 _KEY = "fine_tuning"
-_ROWS = 10  # of the table of classes, before it scrolls
 
 
 def show_training_form(workspace: Workspace) -> None:
@@ -120,7 +119,6 @@ def _show_counts(found: TrainingSet) -> None:
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
-        height=38 + 35 * min(len(rows), _ROWS),
         key=f"{_KEY}.counts",
     )
     st.caption(
