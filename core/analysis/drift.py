@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from core.state import applications, drift
+from core.state import applications, drift, models
 from core.state.applications import Pause
 from core.state.drift import DriftWindow
 from core.state.workspace import Workspace
@@ -31,7 +31,8 @@ class DriftReading:
     Attributes:
         windows: the oldest first, at most the newest four hundred.
         pause: the newest word on whether automatic labelling rests; None where it never has.
-        n_waiting: images that came in and are in no window that counts yet.
+        n_waiting: images that came in since the plan at work was made, and since a person last let
+            automatic labelling go on.
     """
 
     windows: tuple[SeenWindow, ...]
@@ -76,7 +77,9 @@ def read_drift(workspace: Workspace) -> DriftReading:
         drift.list_windows(workspace, plan=newest[0].plan, limit=_MOST_WINDOWS) if newest else []
     )
     pause = applications.current_pause(workspace)
-    since = applications.resumed_at(pause)
+    model = models.promoted(workspace)
+    plan = applications.plan_at_work(workspace, model.id) if model else None
+    since = max(applications.resumed_at(pause), plan.created_at if plan else "")
     return DriftReading(
         tuple(SeenWindow(each) for each in reversed(windows)),
         pause,

@@ -23,6 +23,7 @@ from core.state.change_log import NewLabel, append_labels, close_batch, open_bat
 from core.state.clock import now
 from core.state.database import reading, writing
 from core.state.queue_rows import NewItem, add_items
+from core.state.runs import Run, find_run, list_runs
 from core.state.schema import (
     application_batches,
     applications,
@@ -297,6 +298,18 @@ def standing(workspace: Workspace, model: str) -> Application | None:
         if each.model == model and not each.reverted_at
     )
     return next(found, None)
+
+
+def plan_at_work(workspace: Workspace, model: str) -> Run | None:
+    """The plan that a model works by: the one applied last, else the newest that promises any."""
+    applied = standing(workspace, model)
+    if applied is not None:
+        return find_run(workspace, applied.plan)
+    for run in list_runs(workspace, "triage_plan"):
+        asked = run.config
+        if (asked["model"], asked["rule"]) == (model, "risk") and run.result["feasible"]:
+            return run
+    return None
 
 
 def list_checked(workspace: Workspace, *, model: str | None = None) -> list[CheckedLabel]:

@@ -31,7 +31,7 @@ from core.jobs.steps.feature_chunks import Chunks
 from core.jobs.steps.find_types import suggest_new
 from core.jobs.steps.part_of_job import PartOfJob
 from core.jobs.steps.predict import temperature_of
-from core.jobs.steps.route_images import Router, plan_at_work
+from core.jobs.steps.route_images import Router
 from core.latent.backbones import get_backbone
 from core.settings import load_settings
 from core.state import applications, models, runs
@@ -155,7 +155,7 @@ class Responder:
         """
         model = models.promoted(self._workspace)
         standing = applications.standing(self._workspace, model.id) if model else None
-        plan = plan_at_work(self._workspace, model) if model else None
+        plan = applications.plan_at_work(self._workspace, model.id) if model else None
         key = (model and model.id, standing and standing.id, plan and plan.id)
         if key != self._key:
             self._at_work = self._load(model, standing, plan) if model else None
@@ -333,7 +333,7 @@ def features_of(context: JobContext, model: Model, image_ids: np.ndarray) -> np.
         OperatorError: the weights cannot be read, or an image cannot.
     """
     workspace = context.workspace
-    plan = plan_at_work(workspace, model)
+    plan = applications.plan_at_work(workspace, model.id)
     average_flips = plan is not None and bool(plan.config.get("average_flips"))
     weights = find_weights(workspace, model.backbone, model=model.id)
     shaping = shaping_of(weights, average_flips=average_flips)

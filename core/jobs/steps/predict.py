@@ -21,10 +21,10 @@ from core.jobs.steps.evaluate_model import embedding_by_model
 from core.jobs.steps.look_through import check_within
 from core.jobs.steps.part_of_job import PartOfJob
 from core.jobs.steps.recording import part
-from core.jobs.steps.route_images import Router, Routes, plan_at_work
+from core.jobs.steps.route_images import Router, Routes
 from core.latent.backbones import get_backbone
 from core.settings import load_settings
-from core.state import catalog, model_roles, models, runs
+from core.state import applications, catalog, model_roles, models, runs
 from core.state.arrivals import AUTO, OPERATOR
 from core.state.catalog import ImageFilter
 from core.state.knowledge import labelled_by_people
@@ -48,7 +48,7 @@ def run(context: JobContext, config: Predict) -> Mapping[str, Any]:
     workspace = context.workspace
     model = models.get_model(workspace, config.model)
     files, rejected = _files(config)
-    plan = plan_at_work(workspace, model)
+    plan = applications.plan_at_work(workspace, model.id)
     # The plan's sureness is of features like its own, and one network pass serves all.
     average_flips = plan is not None and bool(plan.config.get("average_flips"))
     embedding = embedding_by_model(

@@ -41,18 +41,6 @@ class Routes:
     novelty: np.ndarray | None
 
 
-def plan_at_work(workspace: Workspace, model: Model) -> Run | None:
-    """The plan that a model works by: the one applied last, else the newest that promises any."""
-    applied = applications.standing(workspace, model.id)
-    if applied is not None:
-        return runs.find_run(workspace, applied.plan)
-    for run in runs.list_runs(workspace, "triage_plan"):
-        asked = run.config
-        if (asked["model"], asked["rule"]) == (model.id, "risk") and run.result["feasible"]:
-            return run
-    return None
-
-
 class Router:
     """Routes images by a plan; what that takes is loaded and fitted once.
 

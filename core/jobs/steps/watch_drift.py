@@ -19,7 +19,6 @@ from core.jobs.configs import CheckDrift
 from core.jobs.context import JobContext
 from core.jobs.steps.feature_chunks import Chunks
 from core.jobs.steps.plan_triage import novelty_scorer
-from core.jobs.steps.route_images import plan_at_work
 from core.learning.evaluation import encode_targets
 from core.state import applications, catalog, drift, model_roles, models, runs
 from core.state.catalog import ImageFilter
@@ -80,7 +79,7 @@ def run(context: JobContext, config: CheckDrift) -> Mapping[str, Any]:
 def is_due(workspace: Workspace) -> bool:
     """Whether a window has become full that nobody has looked at, and that can be compared."""
     model = models.promoted(workspace)
-    plan = plan_at_work(workspace, model) if model else None
+    plan = applications.plan_at_work(workspace, model.id) if model else None
     if plan is None or len(_waiting(workspace, plan)) < WINDOW:
         return False
     calibrating = ImageFilter(splits=(CALIBRATION,))
@@ -98,7 +97,7 @@ def check(workspace: Workspace) -> list[Comparison]:
         OperatorError: an array cannot be read.
     """
     model = models.promoted(workspace)
-    plan = plan_at_work(workspace, model) if model else None
+    plan = applications.plan_at_work(workspace, model.id) if model else None
     if model is None or plan is None:
         return []
     waiting = _waiting(workspace, plan)
@@ -149,7 +148,7 @@ def compare_images(
     model = models.promoted(workspace)
     if model is None:
         raise OperatorError("No model is at work.", next_step="Promote one on the page Evaluation.")
-    plan = plan_at_work(workspace, model)
+    plan = applications.plan_at_work(workspace, model.id)
     if plan is None:
         raise OperatorError(
             f"{model.id} has no plan to work by.",

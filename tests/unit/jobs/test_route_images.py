@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.jobs.configs import ApplyTriage, PlanTriage
-from core.jobs.steps.route_images import Router, plan_at_work
+from core.jobs.steps.route_images import Router
 from core.state import applications, runs
 from core.state.models import Model
 from core.state.runs import Run
@@ -40,7 +40,7 @@ def plan(workspace: Workspace, model: Model, **more: object) -> Run:
 
 
 def test_without_a_plan_all_go_to_people(workspace: Workspace, model: Model) -> None:
-    assert plan_at_work(workspace, model) is None
+    assert applications.plan_at_work(workspace, model.id) is None
     found = Router(workspace, model, None).route(FEATURES, SURE)
     assert not found.is_auto.any()
     assert found.sureness is None
@@ -50,7 +50,7 @@ def test_the_sure_and_familiar_go_to_the_model_however_sure_it_is_of_the_others(
     workspace: Workspace, model: Model
 ) -> None:
     done = plan(workspace, model)
-    assert plan_at_work(workspace, model) == done
+    assert applications.plan_at_work(workspace, model.id) == done
     found = Router(workspace, model, done).route(FEATURES, SURE)
     assert found.is_auto.tolist() == [True, True, False, False]
     doubtful = Router(workspace, model, done).route(FEATURES[:1], np.array([[0.5, 0.5]]))
@@ -65,7 +65,7 @@ def test_the_plan_that_was_applied_comes_before_a_newer_one(
     first = plan(workspace, model)
     do(workspace, ApplyTriage(first.id))
     plan(workspace, model, max_error=0.1)
-    assert plan_at_work(workspace, model) == first
+    assert applications.plan_at_work(workspace, model.id) == first
 
 
 def test_while_automatic_labelling_rests_all_go_to_people(

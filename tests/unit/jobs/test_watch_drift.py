@@ -150,6 +150,8 @@ def test_the_reading_says_how_the_line_stands(
     shop: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert read_drift(shop).newest is None
+    arrive(shop, 3, at="2000-01-01T00:00:00.000Z")  # before anybody planned
+    assert read_drift(shop).n_waiting == 0
     arrive(shop, WINDOW, moved=2.0, at=LATER)
     check(shop)
     found = read_drift(shop)
