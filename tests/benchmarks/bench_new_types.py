@@ -5,8 +5,9 @@ five, which five images show it, which half of the known images is labelled. Ran
 images among the known ones that are not labelled; found are those that stand before a tenth of
 these. What it costs: the share of known images rightly told by their nearest class, before and
 after the new type takes those that it is likelier of. Features are of the published network, each
-image looked at once. Then a `last_block` training learns the new type from the same five images,
-one draw a class.
+image looked at once; and of a `last_block` training on the five others, as a line has them whose
+model does not know the type yet: one training a class, 20 draws of the five images. Then a training
+learns the new type from the same five images, one draw a class.
 
 Novelty: every pair of classes is unknown in turn to a `last_block` network trained on 300 images
 of the five others; how well does each score tell the images of the pair from the known ones that
@@ -69,6 +70,9 @@ def bench(data: Path, weights_dir: Path) -> list[dict]:
         list(workers.map(partial(compute_activations, weights, place), range(len(FLIPS))))
         frozen = frozen_features(weights, np.load(place / ACTIVATIONS.format(0)))
         rows = prototypes(frozen, targets)
+        rows += unlearned(
+            list(workers.map(partial(try_unlearned, place, weights, targets), range(n_classes)))
+        )
         tuned = list(workers.map(partial(try_class, place, weights, targets), range(n_classes)))
         rows += retrained(tuned)
         pairs = list(itertools.combinations(range(n_classes), 2))
@@ -112,6 +116,16 @@ def prototypes(features: np.ndarray, targets: np.ndarray) -> list[dict]:
     ]
 
 
+def unlearned(measured: list[tuple[float, float]]) -> list[dict]:
+    """The step with five images by features of a model that does not know the type."""
+    once, averaged = np.mean(measured, axis=0)
+    title = "five images, by the features of a model that has not learned the type"
+    return [
+        row(title, once, at_least=LEAST_FOUND, n_runs=len(measured) * N_DRAWS),
+        row(f"{title}, averaged over flips", averaged),
+    ]
+
+
 def retrained(measured: list[tuple[float, float, float]]) -> list[dict]:
     """The same once a training has learned the type from the same five images."""
     found, taken, right = np.mean(measured, axis=0)
@@ -151,6 +165,38 @@ def draw_type(
 def found_before(scores: np.ndarray, is_new: np.ndarray) -> float:
     """Share of the new images that score above the best tenth of the known ones."""
     return float((scores[is_new] > np.quantile(scores[~is_new], 1 - BEFORE)).mean())
+
+
+def try_unlearned(
+    folder: Path, weights: ResolvedWeights, targets: np.ndarray, new: int
+) -> tuple[float, float]:
+    """Train on the five others: what five images of the new type find, by one look and by four."""
+    _, known, images, is_new = draw_type(targets, new, 0)
+    learned_names, known_targets = np.unique(targets[known], return_inverse=True)
+    learned = np.where(np.isin(targets, learned_names), np.searchsorted(learned_names, targets), -1)
+    reference, train = np.split(np.random.default_rng(new).permutation(known), [N_REFERENCE])
+    _, looks = train_model(weights, load_activations(folder), learned, train, reference)
+    of_new, rest = np.flatnonzero(targets == new), images[~is_new]
+    found = []
+    for draw in range(N_DRAWS):
+        examples, left = np.split(
+            np.random.default_rng([new, draw]).permutation(of_new), [N_EXAMPLES]
+        )
+        ranked = np.concatenate([left, rest])
+        is_left = np.arange(len(ranked)) < len(left)
+        found.append(
+            [
+                found_before(
+                    rank_candidates(
+                        features[examples], features[known], known_targets, features[ranked]
+                    ).scores,
+                    is_left,
+                )
+                for features in (looks[0], looks.mean(axis=0))
+            ]
+        )
+    once, averaged = np.mean(found, axis=0)
+    return float(once), float(averaged)
 
 
 def try_class(
