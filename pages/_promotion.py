@@ -7,12 +7,13 @@ from __future__ import annotations
 import streamlit as st
 
 from core.analysis.model_comparisons import WORSE, PairedModels
-from core.analysis.plans import newest_plan
+from core.analysis.plans import TriagePlan, newest_plan
 from core.errors import OperatorError
 from core.jobs import promotion
 from core.jobs.configs import CompareModels, PlanTriage
 from core.settings import PROJECT_ROOT
-from core.state import job_rows, models
+from core.state import applications, job_rows, models
+from core.state.applications import Application
 from core.state.job_rows import Job
 from core.state.models import FEWEST_WORDS, Model
 from core.state.workspace import Workspace
@@ -91,41 +92,60 @@ def _overrule(workspace: Workspace, new: Model, why_not: str, *, key: str) -> No
             _put_to_work(workspace, new, reason, overrule=True)
 
 
-def say_what_follows(workspace: Workspace, model: Model, *, is_on_plan: bool = False) -> None:
-    """Say so where a model is at work, and the labels in force are still another's.
+def say_what_follows(workspace: Workspace, model: Model) -> None:
+    """Say so where the labels in force are not those of the model at work; lead to its plan."""
+    in_force = labels_of_another(workspace, model)
+    if in_force is None:
+        return
+    plan = newest_plan(workspace, model, in_force.rule)
+    say_what_is_left(workspace, model, in_force, plan, where="of the page Triage")
+    st.page_link(
+        PROJECT_ROOT / "pages" / "triage.py",
+        label="Automatic labelling",
+        icon=":material/arrow_forward:",
+        query_params={"triage.view": "Automatic"},
+    )
 
-    Args:
-        is_on_plan: whether the plan is on the same page.
+
+def labels_of_another(workspace: Workspace, model: Model) -> Application | None:
+    """The application whose labels are in force, where this model is at work and has no later one.
+
+    One that found nothing left to label counts: by it the model labels what comes in.
     """
     promoted = models.promoted(workspace)
-    standing = promotion.standing_application(workspace)
-    if promoted is None or standing is None or model.id != promoted.id:
-        return
-    if standing.model == promoted.id:
-        return
-    plan = newest_plan(workspace, promoted, standing.rule)
-    if plan is not None and plan.applied:
-        return  # nothing was left to label: it labels what comes in
-    if any(job.config["model"] == promoted.id for job in _active(workspace, PlanTriage.kind)):
+    in_force = promotion.standing_application(workspace)
+    if promoted is None or in_force is None or model.id != promoted.id:
+        return None
+    own = applications.standing(workspace, model.id)
+    return in_force if own is None or own.id < in_force.id else None
+
+
+def say_what_is_left(
+    workspace: Workspace,
+    model: Model,
+    in_force: Application,
+    plan: TriagePlan | None,
+    *,
+    where: str,
+) -> None:
+    """What is to be done before a promoted model labels anything.
+
+    Args:
+        in_force: whose labels stand until then.
+        plan: the model's newest.
+        where: the plan is.
+    """
+    if any(job.config["model"] == model.id for job in _active(workspace, PlanTriage.kind)):
         ready = "Its thresholds are being calibrated: then apply the plan, to let it label."
     elif plan is None or not plan.is_current:
         ready = "Plan with it to calibrate its thresholds, then apply the plan."
     else:
-        where = "below" if is_on_plan else "of the page Triage"
         ready = f"Its thresholds are calibrated: apply the plan {where} to let it label."
-    with st.container():
-        st.info(
-            f"**{plain(promoted.id)} is promoted, and has labelled nothing yet.** What "
-            f"{plain(standing.model)} labelled stands until you revert it. {ready}",
-            icon=":material/swap_horiz:",
-        )
-        if not is_on_plan:
-            st.page_link(
-                PROJECT_ROOT / "pages" / "triage.py",
-                label="Automatic labelling",
-                icon=":material/arrow_forward:",
-                query_params={"triage.view": "Automatic"},
-            )
+    st.info(
+        f"**{plain(model.id)} is promoted, and has labelled nothing yet.** What "
+        f"{plain(in_force.model)} labelled stands until you revert it. {ready}",
+        icon=":material/swap_horiz:",
+    )
 
 
 def _is_being_compared(workspace: Workspace, new: Model) -> bool:

@@ -18,7 +18,7 @@ from core.state.applications import Application
 from core.state.models import Model
 from core.state.workspace import Workspace
 from pages._access import require
-from pages._promotion import say_what_follows
+from pages._promotion import labels_of_another, say_what_is_left
 from pages._shared import (
     acting,
     counted,
@@ -60,7 +60,9 @@ def show_automatic(workspace: Workspace) -> None:
         delta = _choose_delta() if rule == "risk" else _DELTAS[0]
         plan = newest_plan(workspace, model, rule)
         _offer_plan(workspace, model, rule, delta, plan)
-    say_what_follows(workspace, model, is_on_plan=True)
+    in_force = labels_of_another(workspace, model)
+    if in_force is not None:
+        say_what_is_left(workspace, model, in_force, plan, where="below")
     if plan is None:
         _explain(rule)
     elif rule == "risk":

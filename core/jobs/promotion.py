@@ -20,8 +20,6 @@ from core.state.job_rows import Job
 from core.state.models import Model, Promotion
 from core.state.workspace import Workspace
 
-_UNLABELLED = ImageFilter(labels=(None,))
-
 
 @dataclass(frozen=True)
 class Promoted:
@@ -86,7 +84,8 @@ def _recalibrate(workspace: Workspace, model: Model, *, actor: str) -> Job | Non
     standing = standing_application(workspace)
     if standing is None:
         return None
-    if standing.rule == "cluster" and not catalog.count_images(workspace, _UNLABELLED):
+    unlabelled = ImageFilter(labels=(None,))
+    if standing.rule == "cluster" and not catalog.count_images(workspace, unlabelled):
         return None  # that rule promises nothing of what is still to come
     config = PlanTriage(
         model.id, rule=standing.rule, max_error=standing.max_error, delta=standing.delta

@@ -76,9 +76,7 @@ def labelled_by_people(workspace: Workspace, image_ids: np.ndarray) -> np.ndarra
     Args:
         image_ids: int array (n_images,).
     """
-    with reading(workspace) as connection:
-        found = connection.execute(sa.select(images.c.id).where(_is_labelled_by_people()))
-        return np.isin(image_ids, list(found.scalars()))
+    return _holds_of(workspace, image_ids, _is_labelled_by_people())
 
 
 def cleared_by_people(workspace: Workspace, image_ids: np.ndarray) -> np.ndarray:
@@ -87,9 +85,8 @@ def cleared_by_people(workspace: Workspace, image_ids: np.ndarray) -> np.ndarray
     Args:
         image_ids: int array (n_images,).
     """
-    query = sa.select(images.c.id).where(images.c.label.is_(None), images.c.label_origin == "human")
-    with reading(workspace) as connection:
-        return np.isin(image_ids, list(connection.execute(query).scalars()))
+    is_cleared = images.c.label.is_(None) & (images.c.label_origin == "human")
+    return _holds_of(workspace, image_ids, is_cleared)
 
 
 def load_knowledge(workspace: Workspace, image_ids: np.ndarray) -> Knowledge:
@@ -110,6 +107,14 @@ def load_knowledge(workspace: Workspace, image_ids: np.ndarray) -> Knowledge:
     rows = [known.get(image_id, (None,) * 4) for image_id in image_ids.tolist()]
     labels, splits, shots, look_alikes = zip(*rows, strict=True) if rows else ((),) * 4
     return Knowledge(labels, splits, shots, look_alikes)
+
+
+def _holds_of(
+    workspace: Workspace, image_ids: np.ndarray, condition: sa.ColumnElement[bool]
+) -> np.ndarray:
+    with reading(workspace) as connection:
+        found = connection.execute(sa.select(images.c.id).where(condition))
+        return np.isin(image_ids, list(found.scalars()))
 
 
 def _is_labelled_by_people() -> sa.ColumnElement[bool]:

@@ -167,13 +167,18 @@ def found_before(scores: np.ndarray, is_new: np.ndarray) -> float:
     return float((scores[is_new] > np.quantile(scores[~is_new], 1 - BEFORE)).mean())
 
 
+def numbered(targets: np.ndarray, names: list[int]) -> np.ndarray:
+    """Classes by their place in `names`, int (n_images,); -1 for all that are not in it."""
+    return np.array([names.index(each) if each in names else -1 for each in targets])
+
+
 def try_unlearned(
     folder: Path, weights: ResolvedWeights, targets: np.ndarray, new: int
 ) -> tuple[float, float]:
     """Train on the five others: what five images of the new type find, by one look and by four."""
     _, known, images, is_new = draw_type(targets, new, 0)
-    learned_names, known_targets = np.unique(targets[known], return_inverse=True)
-    learned = np.where(np.isin(targets, learned_names), np.searchsorted(learned_names, targets), -1)
+    names, known_targets = np.unique(targets[known], return_inverse=True)
+    learned = numbered(targets, names.tolist())
     reference, train = np.split(np.random.default_rng(new).permutation(known), [N_REFERENCE])
     _, looks = train_model(weights, load_activations(folder), learned, train, reference)
     of_new, rest = np.flatnonzero(targets == new), images[~is_new]
@@ -205,7 +210,7 @@ def try_class(
     """Train with the five images: found, of the new rightly told, of the known rightly told."""
     examples, known, images, is_new = draw_type(targets, new, 0)
     names = [*np.unique(targets[known]).tolist(), new]
-    learned = np.array([names.index(each) if each in names else -1 for each in targets])
+    learned = numbered(targets, names)
     rng = np.random.default_rng(new)
     reference, train = np.split(rng.permutation(known), [N_REFERENCE])
     head, features = train_model(
@@ -225,7 +230,7 @@ def try_pair(
 ) -> dict[str, float]:
     """AUROC by score, for one pair of unknown classes."""
     known_names = [each for each in np.unique(targets).tolist() if each not in pair]
-    learned = np.array([known_names.index(x) if x in known_names else -1 for x in targets])
+    learned = numbered(targets, known_names)
     rng = np.random.default_rng(pair)
     known = rng.permutation(np.flatnonzero(learned >= 0))
     train, reference, rest = np.split(known, [N_TRAIN, N_TRAIN + N_REFERENCE])

@@ -88,9 +88,13 @@ def test_what_is_left_to_do_after_a_promotion_is_said(
     (waiting,) = job_rows.list_jobs(shop, statuses=job_rows.ACTIVE)
     queue.cancel(shop, waiting.id)
     assert "Plan with it" in texts(open_page(PAGE, fine_tuning__view="Retrain"))
-    assert do(shop, PlanTriage(new.id, max_error=0.08)).status == "succeeded"
+    done = do(shop, PlanTriage(new.id, max_error=0.08))
     told = texts(open_page(PAGE, fine_tuning__view="Retrain"))
     assert "apply the plan of the page Triage" in told
+    applied = do(shop, ApplyTriage(done.result["run"]))
+    assert applied.result["n_labelled"] == 0  # by it the model labels what comes in
+    assert do(shop, PlanTriage(new.id, max_error=0.1)).status == "succeeded"
+    assert "nothing yet" not in texts(open_page(PAGE, fine_tuning__view="Retrain"))
 
 
 def models_compared(workspace: Workspace) -> str:
